@@ -1,0 +1,128 @@
+"""What travels to a device and back: versioned JSON documents, checked by pydantic."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PROTOCOL = 1
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class File(_Document):
+    """A file by its path on the device's machine and its content."""
+
+    path: str
+    sha256: str
+
+
+class Arm(_Document):
+    """One model to measure: ``file`` as it is, or ``file`` with the activations of ``assignment``.
+
+    With ``assignment`` the file is the fp32 base ONNX: the device swaps its activations and
+    converts it to what the runtime eats. Without, ``ready`` says whether the file is the base
+    ONNX (still to be converted) or the artefact itself.
+    """
+
+    name: str
+    file: File
+    assignment: dict[str, str] | None = None
+    ready: bool = False
+
+
+class Settings(_Document):
+    """How long and how surely to measure. The stop rule looks at interval width and time only."""
+
+    threads: int = Field(default=1, ge=1)
+    min_blocks: int = Field(default=5, ge=2)
+    max_blocks: int = Field(default=40, ge=2)
+    rounds: int = Field(default=6, ge=1, description="interleaved rounds per block")
+    warmup: int = Field(default=3, ge=0, description="runs of a fresh session that are not kept")
+    half_width: float = Field(default=0.005, gt=0, description="stop below this interval half-width")
+    max_seconds: float = Field(default=60.0, gt=0)
+    seed: int = 0
+
+
+class MeasureJob(_Document):
+    """Measure every arm against the arm called ``baseline``, in one lease."""
+
+    protocol: Literal[1] = PROTOCOL
+    id: str
+    target: str
+    arms: list[Arm] = Field(min_length=1)
+    baseline: str
+    calibration: File | None = None
+    settings: Settings = Settings()
+    profile: bool = Field(default=False, description="also return the per-site profile of each arm")
+    keep_files: str | None = Field(
+        default=None, description="folder that keeps each converted artefact as <arm name>.<suffix>"
+    )
+
+
+class Interval(_Document):
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+
+class Memory(_Document):
+    """The target's own memory figure; ``rss_mib`` is VmHWM above an empty runtime process."""
+
+    value: float
+    unit: Literal["KiB", "MiB"]
+    meaning: str
+    rss_mib: float | None = None
+
+
+class SiteTime(_Document):
+    """Time (ms per inference) of the kernels that belong to one site; site "" is the rest."""
+
+    site: str
+    ms: float
+
+
+class ArmResult(_Document):
+    name: str
+    file_sha256: str
+    file_path: str | None = None
+    latency_ms: float
+    ratio: float
+    ratio_interval: Interval
+    samples_ms: list[list[float]] = Field(description="raw samples: one list a block; [] if modelled")
+    memory: Memory | None = None
+    profile: list[SiteTime] | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class Provenance(_Document):
+    """Everything about the machine that can move a figure."""
+
+    harness: str
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    started_at: str
+    seconds: float
+
+
+class MeasureResult(_Document):
+    protocol: Literal[1] = PROTOCOL
+    job_id: str
+    target: str
+    kind: Literal["measured", "modelled", "emulated"]
+    baseline: str
+    arms: list[ArmResult]
+    stopped: Literal["interval", "time", "blocks", "exact"]
+    notes: list[str] = Field(default_factory=list)
+    provenance: Provenance
+
+    def arm(self, name: str) -> ArmResult:
+        """The arm called ``name``; KeyError if the job had none."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
