@@ -1,0 +1,1 @@
+"""Quantisation and conversion to what a runtime eats."""
