@@ -1,0 +1,109 @@
+"""The job: a piece of work that some worker does. The database owns its truth; RQ carries it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from webapp.jobs.choices import ALIVE, FINAL, Fault, Kind, State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def alive(self) -> JobQuerySet:
+        """Not ended yet."""
+        return self.filter(state__in=ALIVE)
+
+    def queued(self) -> JobQuerySet:
+        """Waiting for a worker, first come first."""
+        return self.filter(state=State.QUEUED).order_by("queued_at", "pk")
+
+    def silent(self, *, since: datetime) -> JobQuerySet:
+        """Running, but without a heartbeat after ``since``."""
+        return self.filter(state=State.RUNNING).filter(
+            Q(heartbeat__lt=since) | Q(heartbeat__isnull=True)
+        )
+
+    def claim(self, job_id: int, *, worker: str) -> Job | None:
+        """Job ``job_id``, now running and ours; None if it was not queued any more.
+
+        ``claim`` counts up, and only who holds the current number may end the job: a worker that
+        was believed dead and comes back changes nothing.
+        """
+        now = timezone.now()
+        changed = self.filter(pk=job_id, state=State.QUEUED).update(
+            state=State.RUNNING,
+            claim=F("claim") + 1,
+            worker=worker,
+            heartbeat=now,
+            started=now,
+        )
+        return self.get(pk=job_id) if changed == 1 else None
+
+
+class Job(models.Model):
+    """One piece of work. Rows change by filtered updates only, so that two workers cannot both win."""
+
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="jobs"
+    )
+    queue = models.CharField(max_length=80)
+    payload = models.JSONField(default=dict, help_text="what the handler of this kind needs")
+    limit_s = models.PositiveIntegerField(default=600, help_text="longest run, in seconds")
+    progress = models.FloatField(default=0.0, help_text="0 to 1")
+    message = models.CharField(max_length=300, blank=True)
+    reason = models.TextField(blank=True, help_text="why it failed or was cancelled, in one line")
+    fault = models.CharField(max_length=5, choices=Fault.choices, default=Fault.NONE, blank=True)
+    traceback = models.TextField(blank=True, help_text="for administrators")
+    attempt = models.PositiveSmallIntegerField(default=1)
+    max_attempts = models.PositiveSmallIntegerField(default=3)
+    claim = models.PositiveIntegerField(default=0, help_text="how often a worker took it")
+    sent = models.PositiveIntegerField(default=0, help_text="how often it was handed to Redis")
+    worker = models.CharField(max_length=120, blank=True, help_text="host:pid:start of the process")
+    created = models.DateTimeField(auto_now_add=True)
+    queued_at = models.DateTimeField(default=timezone.now)
+    started = models.DateTimeField(null=True, help_text="start of the latest run")
+    heartbeat = models.DateTimeField(null=True)
+    ended = models.DateTimeField(null=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # The queue position and the sweeper ask for few live rows among many ended ones.
+            models.Index(fields=["state", "queue", "queued_at"], name="job_state_queue"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.pk}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
+
+    @property
+    def rq_id(self) -> str:
+        """The id under which the latest push went to Redis."""
+        return f"actnas-{self.pk}-{self.sent}"
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the current run must be over."""
+        return self.started + timedelta(seconds=self.limit_s) if self.started else None
+
+    @property
+    def position(self) -> int | None:
+        """1 for the next one of its queue; None when it is not queued."""
+        if self.state != State.QUEUED:
+            return None
+        ahead = Q(queued_at__lt=self.queued_at) | Q(queued_at=self.queued_at, pk__lt=self.pk)
+        return Job.objects.queued().filter(ahead, queue=self.queue).count() + 1

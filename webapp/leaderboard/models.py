@@ -1,0 +1,103 @@
+"""The leaderboard's rows."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import models
+from django.db.models import Q
+
+from webapp.catalog.models import DataSet, Detector
+from webapp.ids import new_id
+from webapp.searches.models import Search
+
+
+class EntryQuerySet(models.QuerySet["Entry"]):
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """Public ones and the user's own; everything for staff. Withdrawn ones included."""
+        if user.is_staff:
+            return self.all()
+        if not user.is_authenticated:
+            return self.filter(public=True)
+        return self.filter(Q(public=True) | Q(owner=user))
+
+    def standing(self) -> Self:
+        """Not withdrawn."""
+        return self.filter(withdrawn__isnull=True)
+
+    def listed(self) -> Self:
+        """What the public leaderboard shows."""
+        return self.filter(public=True, withdrawn__isnull=True)
+
+
+class Entry(models.Model):
+    """A published result: ONE exported file, and what was measured on that very file."""
+
+    id = models.CharField(primary_key=True, max_length=12, default=new_id, editable=False)
+    search = models.ForeignKey(Search, on_delete=models.PROTECT, related_name="entries")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="entries"
+    )
+    detector = models.ForeignKey(Detector, on_delete=models.PROTECT, related_name="entries")
+    data_set = models.ForeignKey(DataSet, on_delete=models.PROTECT, related_name="entries")
+    arm = models.CharField(max_length=60, help_text="its name among the search's arms")
+    name = models.CharField(max_length=120)
+    family = models.CharField(max_length=40)
+    # What a ranking is about; only equal ones are compared.
+    target = models.CharField(max_length=60)
+    kind = models.CharField(max_length=10, help_text="measured, modelled or emulated")
+    device_model = models.CharField(max_length=120)
+    data_set_version = models.CharField(max_length=64)
+    imgsz = models.PositiveIntegerField()
+    rank = models.PositiveIntegerField(null=True, help_text="1 + how many beat it; ties share it")
+    # The file.
+    assignment = models.JSONField(help_text="{site: activation} in site order")
+    assignment_hash = models.CharField(max_length=12)
+    file = models.CharField(max_length=300, help_text="relative to the search's folder")
+    file_sha256 = models.CharField(max_length=64)
+    files = models.JSONField(default=dict, help_text="{download name: path in the search's folder}")
+    # Measured on it.
+    map50 = models.FloatField()
+    map50_95 = models.FloatField()
+    map_low = models.FloatField()
+    map_high = models.FloatField()
+    loss = models.FloatField(null=True, help_text="mAP50-95 given up; negative: gained")
+    latency_ms = models.FloatField()
+    ratio = models.FloatField(help_text="latency against the family's standard activation")
+    ratio_low = models.FloatField()
+    ratio_high = models.FloatField()
+    ratio_to_uploaded = models.FloatField(null=True)
+    memory = models.FloatField(null=True)
+    memory_unit = models.CharField(max_length=3, blank=True)
+    memory_ratio = models.FloatField(null=True)
+    # In words.
+    verdict = models.CharField(max_length=30, help_text="a code: mix, uniform, no_gain ...")
+    sentence = models.TextField(help_text="the verdict with its numbers")
+    arms = models.JSONField(default=list, help_text="every arm of the search, as in result.json")
+    notes = models.JSONField(default=list)
+    public = models.BooleanField(default=True)
+    withdrawn = models.DateTimeField(null=True, blank=True)
+    withdrawn_reason = models.CharField(max_length=300, blank=True)
+    created = models.DateTimeField(auto_now_add=True)
+
+    objects = EntryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created"]
+        verbose_name_plural = "entries"
+        constraints = [models.UniqueConstraint(fields=["search", "arm"], name="entry_once_an_arm")]
+        indexes = [
+            models.Index(
+                fields=["target", "device_model", "data_set_version", "imgsz", "rank"],
+                name="entry_group_rank",
+            ),
+            models.Index(fields=["-created"], name="entry_created"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.arm} on {self.target}"
+
+    def is_owned_by(self, user: User | AnonymousUser) -> bool:
+        return user.is_authenticated and self.owner_id == user.pk

@@ -1,0 +1,145 @@
+"""The pool: hosts, the devices on them, and how quiet they are."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from webapp.jobs.models import Job
+from webapp.pool.choices import DeviceState, Health, Transport
+
+LEASE_SILENCE = timedelta(seconds=15)  # a lease without a heartbeat for so long is over
+
+
+class HostQuerySet(models.QuerySet["Host"]):
+    def lease(self, host_id: int, *, job: Job) -> bool:
+        """Whether ``job`` now holds the host: it was free, or its holder went silent."""
+        now = timezone.now()
+        free = Q(leased_by__isnull=True) | Q(lease_heartbeat__lt=now - LEASE_SILENCE)
+        changed = self.filter(free | Q(leased_by=job), pk=host_id).update(
+            leased_by=job, leased_at=now, lease_heartbeat=now
+        )
+        return changed == 1
+
+    def keep(self, host_id: int, *, job: Job) -> bool:
+        """Renew the lease; False when it is not ours any more."""
+        now = timezone.now()
+        return self.filter(pk=host_id, leased_by=job).update(lease_heartbeat=now) == 1
+
+    def free(self, host_id: int, *, job: Job) -> None:
+        self.filter(pk=host_id, leased_by=job).update(
+            leased_by=None, leased_at=None, lease_heartbeat=None
+        )
+
+
+class Host(models.Model):
+    """A machine of the pool. The lock is the host: one measurement at a time on it."""
+
+    name = models.CharField(max_length=80, unique=True)
+    notes = models.TextField(blank=True)
+    leased_by = models.ForeignKey(
+        Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="leases"
+    )
+    leased_at = models.DateTimeField(null=True, blank=True)
+    lease_heartbeat = models.DateTimeField(null=True, blank=True)
+    agent_heartbeat = models.DateTimeField(null=True, blank=True, help_text="of its agent")
+
+    objects = HostQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_leased(self) -> bool:
+        beat = self.lease_heartbeat
+        return self.leased_by_id is not None and (
+            beat is not None and beat > timezone.now() - LEASE_SILENCE
+        )
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether an agent reported within the last 30 s."""
+        beat = self.agent_heartbeat
+        return beat is not None and beat > timezone.now() - timedelta(seconds=30)
+
+
+class DeviceQuerySet(models.QuerySet["Device"]):
+    def in_service(self) -> DeviceQuerySet:
+        return self.filter(enabled=True)
+
+    def offering(self, target: str) -> list[Device]:
+        """Devices in service for ``target``, the least busy first."""
+        # JSON containment is not portable to SQLite; the table is small.
+        found = [
+            device
+            for device in self.in_service().select_related("host").order_by("pk")
+            if target in device.targets
+        ]
+        busy = {
+            device.pk: Job.objects.alive().filter(queue=device.queue).count() for device in found
+        }
+        return sorted(found, key=lambda device: busy[device.pk])
+
+
+class Device(models.Model):
+    """A share of a host that offers targets over a transport."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="devices")
+    name = models.CharField(max_length=80)
+    slug = models.SlugField(max_length=60, unique=True)
+    model = models.CharField(
+        max_length=120,
+        blank=True,
+        help_text="the CPU's or NPU's name; ranks compare equal ones only",
+    )
+    targets = models.JSONField(default=list, help_text="ids of the targets that it offers")
+    cpuset = models.CharField(max_length=80, blank=True, help_text='"0-3,6"; empty: every CPU')
+    memory_mib = models.PositiveIntegerField(null=True, blank=True)
+    transport = models.CharField(max_length=10, choices=Transport.choices, default=Transport.LOCAL)
+    enabled = models.BooleanField(default=True)
+    state = models.CharField(max_length=8, choices=DeviceState.choices, default=DeviceState.IDLE)
+    health = models.CharField(max_length=8, choices=Health.choices, default=Health.UNKNOWN)
+    health_reason = models.CharField(max_length=300, blank=True)
+    notes = models.TextField(blank=True)
+    created = models.DateTimeField(auto_now_add=True)
+
+    objects = DeviceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.host.name}"
+
+    @property
+    def queue(self) -> str:
+        return f"device-{self.slug}"
+
+
+class NoiseCheck(models.Model):
+    """One A/A comparison: the same model against itself. |ratio - 1| is the device's noise."""
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="noise_checks")
+    target = models.CharField(max_length=60)
+    ratio = models.FloatField()
+    low = models.FloatField()
+    high = models.FloatField()
+    measurement = models.OneToOneField(
+        "searches.Measurement", null=True, on_delete=models.SET_NULL, related_name="noise_check"
+    )
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created"]
+        indexes = [
+            models.Index(fields=["device", "target", "-created"], name="noise_device_target")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device.slug} {self.target}: {self.ratio:.4f}"

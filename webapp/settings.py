@@ -1,0 +1,166 @@
+"""Settings of the site. Everything that differs between machines comes from ACTNAS_* variables."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from webapp import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR = Path(env.text("ACTNAS_VAR", str(BASE_DIR / "var"))).resolve()
+VAR.mkdir(parents=True, exist_ok=True)
+
+
+def _secret_key() -> str:
+    """From the environment, else one made on first use and kept beside the database."""
+    if key := env.text("ACTNAS_SECRET_KEY"):
+        return key
+    path = VAR / "secret_key"
+    try:
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass  # made by an earlier start
+    return path.read_text()
+
+
+SECRET_KEY = _secret_key()
+DEBUG = env.flag("ACTNAS_DEBUG", False)
+ALLOWED_HOSTS = env.words("ACTNAS_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("ACTNAS_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_rq",
+    "ninja",
+    "webapp.jobs",
+    "webapp.accounts",
+    "webapp.catalog",
+    "webapp.pool",
+    "webapp.searches",
+    "webapp.leaderboard",
+    "webapp.api",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "webapp.middleware.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "webapp.middleware.BodySizeMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "webapp.urls"
+WSGI_APPLICATION = "webapp.wsgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "webapp" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "webapp.context.site",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": env.database("ACTNAS_DATABASE_URL", VAR / "actnas.sqlite3")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.text("ACTNAS_REDIS_URL", "redis://127.0.0.1:6379/0")
+# Device queues are made at run time, so our own code names its queues itself (webapp/jobs/queues.py);
+# these are here for django-rq's admin pages only.
+RQ_QUEUES = {name: {"URL": REDIS_URL} for name in ("validate", "search", "train")}
+RQ_SHOW_ADMIN_LINK = True
+
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(VAR / "storage"), "base_url": None},
+    },
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedStaticFilesStorage"
+    },
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [BASE_DIR / "webapp" / "static"]
+# Serves straight from the apps' folders where collectstatic has not run (make serve, tests).
+WHITENOISE_USE_FINDERS = True
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "searches:list"
+LOGOUT_REDIRECT_URL = "leaderboard:index"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+# Uploads go to a temporary file in chunks, never into memory, and are never parsed here.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_TEMP_DIR = str(VAR / "uploads")
+Path(FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
+
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_HTTPONLY = False  # htmx reads the token from the page, scripts from the cookie
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+HTTPS = env.flag("ACTNAS_HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+if env.flag("ACTNAS_BEHIND_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# ---- ours -------------------------------------------------------------------------------------
+SOURCE_URL = env.text("ACTNAS_SOURCE_URL", "/source")  # the footer's link (AGPL)
+SIGN_UP = env.flag("ACTNAS_SIGN_UP", True)
+# Scripts from elsewhere: empty = the CDN of the templates; a path = a self-hosted copy of the same files.
+CDN = env.text("ACTNAS_CDN", "https://cdn.jsdelivr.net/npm")
+MAX_MODEL_BYTES = env.number("ACTNAS_MAX_MODEL_MB", 512) * 2**20
+MAX_DATA_SET_BYTES = env.number("ACTNAS_MAX_DATA_SET_MB", 4096) * 2**20
+FOLDERS = VAR / "work"  # unpacked data sets, trainings, searches: what workers write
+ARTEFACTS = VAR / "artefacts"  # converted models, by content
+MAX_EPOCHS = 300
+MAX_TIME_LIMIT_MIN = 24 * 60
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("ACTNAS_LOG_LEVEL", "INFO")},
+}

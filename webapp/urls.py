@@ -1,0 +1,16 @@
+"""Every address of the site."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("webapp.leaderboard.urls")),
+    path("accounts/", include("webapp.accounts.urls")),
+    path("", include("webapp.catalog.urls")),
+    path("devices/", include("webapp.pool.urls")),
+    path("searches/", include("webapp.searches.urls")),
+    path("admin/rq/", include("django_rq.urls")),
+    path("admin/", admin.site.urls),
+]
