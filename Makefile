@@ -1,0 +1,48 @@
+# make demo     the main job, end to end, on this machine
+# make serve    the site with its Redis and a local agent, until Ctrl-C (PORT=8000, DATA=var/site)
+# make test     the suite without the slow tests; make test-all runs everything
+# make lint     ruff, mypy, import-linter
+
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PORT ?= 0
+DATA ?= var/site
+ARGS ?=
+
+export YOLO_OFFLINE := true
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help setup demo serve test test-all lint format clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup:
+	@test -n "$(PYTHON)" || { echo "setup: no Python: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) tools/setup.py
+
+demo: setup
+	@exec $(BIN)/python -m webapp.demo $(ARGS)
+
+serve: setup
+	@exec $(BIN)/python -m webapp.demo.serve --port $(PORT) --data $(DATA) $(ARGS)
+
+test: setup
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup
+	@$(BIN)/ruff check --fix-only . ; $(BIN)/ruff format .
+
+clean:
+	rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

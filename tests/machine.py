@@ -1,0 +1,74 @@
+"""What marked tests need of the machine, and what to install where it is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+BASE_IMAGE = os.environ.get("ACTNAS_BASE_IMAGE", "actnas/base:bookworm")
+POSTGRES_URL = "ACTNAS_TEST_POSTGRES"
+
+
+@dataclass(frozen=True)
+class Need:
+    """``missing`` says in one line what to install or set, or returns None if nothing lacks."""
+
+    missing: Callable[[], str | None]
+
+
+def chromium() -> str | None:
+    """Path of the Chromium that browser tests drive."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@cache
+def _no_docker() -> str | None:
+    if shutil.which("docker") is None:
+        return "no Docker client: run docker/engine.sh as root, or apt-get install docker.io"
+    asked = subprocess.run(
+        ["docker", "image", "inspect", BASE_IMAGE],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if asked.returncode == 0:
+        return None
+    if "no such image" in asked.stderr.lower():
+        return f"no image {BASE_IMAGE}: run docker/engine.sh, or set ACTNAS_BASE_IMAGE"
+    return "no Docker engine answers: run docker/engine.sh as root, or start dockerd"
+
+
+def _no_chromium() -> str | None:
+    return None if chromium() else "no Chromium: apt-get install chromium fonts-dejavu-core"
+
+
+@cache
+def _no_gpu() -> str | None:
+    import torch
+
+    if torch.cuda.is_available():
+        return None
+    return "no CUDA GPU that torch can use: install NVIDIA's driver, or use another machine"
+
+
+def _no_postgres() -> str | None:
+    if os.environ.get(POSTGRES_URL):
+        return None
+    return (
+        f"no {POSTGRES_URL} (postgres://user:password@host/database): "
+        "apt-get install postgresql, create a user that may create databases, set it"
+    )
+
+
+NEEDS: dict[str, Need] = {
+    "docker": Need(_no_docker),
+    "browser": Need(_no_chromium),
+    "gpu": Need(_no_gpu),
+    "postgres": Need(_no_postgres),
+}
