@@ -62,7 +62,9 @@ def install() -> None:
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     command += ["-c", "constraints.txt", "-e", f".[{EXTRAS}]"]
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    subprocess.run(command + quiet, cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+    # setuptools warns at length about every editable install; errors still show
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    subprocess.run(command + quiet, cwd=ROOT, env=environment, check=True, stdin=subprocess.DEVNULL)
 
 
 def main() -> int:

@@ -1,1 +1,1 @@
-"""The main job as a user does it: ``python -m webapp.demo`` starts a whole site and uses its API."""
+"""The main job as a user does it: ``python -m webapp.demo`` starts a site and uses its API."""

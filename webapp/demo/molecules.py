@@ -47,7 +47,7 @@ def build(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Molecules:
-    """Writes images/, labels/ and data.yaml into ``folder``; the same arguments give the same bytes.
+    """Writes images/, labels/ and data.yaml into ``folder``; equal arguments give equal bytes.
 
     ``names`` maps class index to class name, as the model to be trained has them; ``images`` says
     how many pictures train, val and test get. ``left_out`` of the result maps each class that was
