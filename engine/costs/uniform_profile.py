@@ -1,0 +1,113 @@
+"""Cost table from per-site profiles of uniform models: as many models as activations, not sites
+times activations.
+
+What it misses: in a uniform model every neighbour runs the same activation, so a cost that comes
+from *different* neighbours (a layout reorder between two kernels, a fusion that one of them breaks)
+is seen everywhere or nowhere. Refit the table with composed models before believing its level.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.assignment import Assignment
+from devices.protocol import ArmResult, File, MeasureJob, MeasureResult, Settings
+from engine.costs import arms
+from engine.costs.table import CostTable
+from engine.errors import EngineError
+
+SOURCE = "uniform_profile"
+
+
+def assignments(original: Assignment, activations: tuple[str, ...]) -> dict[str, Assignment]:
+    """The original and the uniform models that differ from it, by arm name."""
+    named = {arms.BASELINE: original}
+    for activation in arms.columns(original, activations):
+        if original.uniform_activation != activation:
+            named[f"uniform:{activation}"] = Assignment.uniform(original.sites, activation)
+    return named
+
+
+def job(
+    *,
+    id: str,
+    target: str,
+    base: File,
+    original: Assignment,
+    activations: tuple[str, ...],
+    calibration: File | None = None,
+    settings: Settings | None = None,
+) -> MeasureJob:
+    """The job whose result :func:`table` reads: one profiled arm an activation."""
+    return arms.job(
+        id=id,
+        target=target,
+        base=base,
+        arms=assignments(original, activations),
+        calibration=calibration,
+        settings=settings,
+        profile=True,
+    )
+
+
+def table(
+    result: MeasureResult, *, original: Assignment, activations: tuple[str, ...]
+) -> CostTable:
+    """Cost table of profiled site times (ms) whose uniform sums equal the measured latencies.
+
+    A profiler slows the model down and its sum is not the latency, so each arm's profile is first
+    scaled to the arm's latency (paired ratio times the baseline's latency; the scales are in
+    ``details``). A table has one rest, the one of the first uniform arm; by how much another arm's
+    rest differs is spread over that arm's sites in proportion to the sites' mean time.
+
+    Raises:
+        EngineError: an arm or its profile is missing, or no profiled site is known.
+    """
+    columns = arms.columns(original, activations)
+    base_ms = arms.find(result, arms.BASELINE).latency_ms
+    ms = np.empty((len(original), len(columns)))
+    rests = np.empty(len(columns))
+    scales: dict[str, float] = {}
+    for column, activation in enumerate(columns):
+        own = original.uniform_activation == activation
+        arm = arms.find(result, arms.BASELINE if own else f"uniform:{activation}")
+        times, rest = _site_times(arm, original.sites)
+        scale = arm.ratio * base_ms / (times.sum() + rest)
+        ms[:, column], rests[column] = times * scale, rest * scale
+        scales[activation] = float(scale)
+    anchor = columns.index(original.uniform_activation or columns[0])
+    share = ms.mean(axis=1) / ms.mean(axis=1).sum()
+    ms += share[:, None] * (rests - rests[anchor])[None, :]
+    return CostTable(
+        sites=original.sites,
+        activations=columns,
+        ms=ms,
+        rest_ms=float(rests[anchor]),
+        baseline=original,
+        kind=result.kind,
+        source=SOURCE,
+        details={
+            "scale_of_profile": scales,
+            "rest_ms": dict(zip(columns, rests.tolist(), strict=True)),
+            "seconds": result.provenance.seconds,
+        },
+    )
+
+
+def _site_times(arm: ArmResult, sites: tuple[str, ...]) -> tuple[NDArray[np.float64], float]:
+    """Profiled ms of each site, [sites], and of everything else."""
+    if not arm.profile:
+        raise EngineError(f"arm {arm.name!r} came back without a profile; one is needed")
+    by_site = dict.fromkeys(sites, 0.0)
+    rest = 0.0
+    for entry in arm.profile:
+        if entry.site in by_site:
+            by_site[entry.site] += entry.ms
+        else:
+            rest += entry.ms
+    times = np.array(list(by_site.values()), dtype=np.float64)
+    if times.sum() <= 0:
+        known = ", ".join(sites[:3])
+        raise EngineError(f"arm {arm.name!r}: its profile has no time at any site ({known}, ...)")
+    return times, rest

@@ -1,0 +1,40 @@
+"""The trade: the least penalty at every latency that can be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.solvers import milp
+from engine.solvers.problem import Problem, Solution
+
+
+def sweep(problem: Problem, n: int = 16) -> list[Solution]:
+    """Up to ``n`` different assignments that no other one found dominates, fastest first.
+
+    The latency limit walks from the smallest ratio that the memory limit allows to that of the
+    least penalty (or to ``max_latency_ratio``, where that is smaller) in equal steps.
+
+    Raises:
+        Infeasible: the limits cannot be kept.
+    """
+    slowest = milp.solve(problem)
+    fastest = milp.fastest(problem)
+    found: dict[str, Solution] = {}
+    for limit in np.linspace(fastest.latency_ratio, slowest.latency_ratio, max(2, n)):
+        solution = milp.solve(
+            Problem(problem.table, problem.penalty, float(limit) + 1e-12, problem.max_memory_ratio)
+        )
+        found.setdefault(solution.assignment.hash, solution)
+    return front(list(found.values()))
+
+
+def front(solutions: Sequence[Solution]) -> list[Solution]:
+    """Those that no other one beats on predicted latency and penalty at once, fastest first."""
+    ordered = sorted(solutions, key=lambda s: (s.latency_ratio, s.penalty))
+    kept: list[Solution] = []
+    for solution in ordered:
+        if not kept or solution.penalty < kept[-1].penalty:
+            kept.append(solution)
+    return kept
