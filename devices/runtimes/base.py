@@ -92,7 +92,7 @@ class Runtime(ABC):
         """Loads the artefact. The calling process is already pinned to ``threads`` CPUs."""
         raise Unsupported(f"runtime {self.name} runs nothing on this machine: its target is modelled")
 
-    def memory(self, artefact: Path, *, model: Path, threads: int) -> Memory:
+    def memory(self, artefact: Path, *, model: Path, target: Target, threads: int) -> Memory:
         """The memory figure of the target. ``model`` is the fp32 ONNX behind ``artefact``."""
         raise Unsupported(f"runtime {self.name} measures no memory: its target is modelled")
 

@@ -1,0 +1,93 @@
+"""ONNX Runtime on the CPU: fp32 as exported, int8 by static quantisation."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+from numpy.typing import NDArray
+
+from devices import memory as memory_of
+from devices.errors import BadRequest, MeasurementFailed
+from devices.files import atomic
+from devices.protocol import Memory, SiteTime
+from devices.runtimes import onnxruntime_profile
+from devices.runtimes.base import Artefact, Calibration, Image, Runtime
+from devices.targets import Target
+
+
+class OnnxRuntime(Runtime):
+    """Serves cpu-onnxruntime-*. The artefact is an ONNX file."""
+
+    name = "onnxruntime"
+    suffix = ".onnx"
+
+    def convert(
+        self, model: Path, *, target: Target, out: Path, calibration: Calibration | None
+    ) -> Artefact:
+        if target.precision == "fp32":
+            with atomic(out) as part:
+                shutil.copyfile(model, part)
+            return Artefact.of(out)
+        if calibration is None:
+            raise BadRequest(f"target {target.id} needs calibration images and the job carries none")
+        # Quantisation brings in more of the package than running does, and only int8 needs it.
+        from devices.convert.quantise import quantise
+
+        with atomic(out) as part:
+            details = quantise(model, part, images=calibration)
+        return Artefact.of(out, **details)
+
+    def versions(self) -> dict[str, str]:
+        return {"onnxruntime": onnxruntime.__version__}
+
+    def open(self, artefact: Path, *, threads: int) -> _Session:
+        return _Session(artefact, options(threads))
+
+    def memory(self, artefact: Path, *, model: Path, target: Target, threads: int) -> Memory:
+        return memory_of.cpu(artefact, model=model, target=target, threads=threads)
+
+    def profile(self, artefact: Path, *, model: Path, runs: int, threads: int) -> list[SiteTime]:
+        return onnxruntime_profile.profile(
+            artefact, model=model, runs=runs, options=options(threads)
+        )
+
+
+class _Session:
+    def __init__(self, artefact: Path, opts: onnxruntime.SessionOptions) -> None:
+        try:
+            self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
+                str(artefact), opts, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime raises a class of its own per status code
+            raise MeasurementFailed(
+                f"ONNX Runtime cannot load {artefact.name}: {one_line(error)}"
+            ) from None
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, image: Image) -> list[NDArray[Any]]:
+        if self._session is None:
+            raise MeasurementFailed("this session is closed")
+        outputs: list[NDArray[Any]] = self._session.run(None, {self._input: image})
+        return outputs
+
+    def close(self) -> None:
+        self._session = None
+
+
+def options(threads: int) -> onnxruntime.SessionOptions:
+    """Session options of every measurement: all optimisations, ``threads`` threads, sequential."""
+    opts = onnxruntime.SessionOptions()
+    opts.intra_op_num_threads = threads
+    opts.inter_op_num_threads = 1
+    opts.log_severity_level = 3
+    # Several sessions live side by side: a pool that spins on after its run would slow the next arm.
+    opts.add_session_config_entry("session.force_spinning_stop", "1")
+    return opts
+
+
+def one_line(error: Exception) -> str:
+    """The first line of a runtime's error message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,85 @@
+"""What samples say: paired ratios with intervals, the noise floor, ranks with ties."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.errors import BadRequest
+
+RESAMPLES = 2000
+_Samples = Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class RatioEstimate:
+    """Arm over baseline: the median ratio and its 95 % interval. Below 1 is faster."""
+
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        return (self.high - self.low) / 2
+
+
+def ratio(
+    baseline: _Samples, arm: _Samples, *, seed: int, resamples: int = RESAMPLES
+) -> RatioEstimate:
+    """The ratio of arm to baseline, from samples that were taken in the same rounds.
+
+    ``baseline`` and ``arm`` hold one list a block with one latency a round, in the same order: the
+    two samples of a round were taken moments apart, so whatever slows the machine for longer than
+    that cancels. A block's ratio is the median over its rounds of arm/baseline; the estimate is the
+    median over the blocks (one fresh pair of sessions each: the unit that really repeats).
+
+    The interval is a percentile bootstrap that resamples blocks, then rounds within each, and is
+    widened by sqrt(n / (n - 1)) for n blocks, since few blocks underestimate their own spread.
+
+    Raises:
+        BadRequest: fewer than two blocks, ragged or unequal shapes, or a sample that is not above 0.
+    """
+    paired = np.log(_matrix(arm, "arm") / _matrix(baseline, "baseline"))
+    rng = np.random.default_rng(seed)
+    estimate = _estimate(paired[None])[0]
+    draws = _estimate(_resample(paired, rng, resamples))
+    widen = np.sqrt(len(paired) / (len(paired) - 1))
+    low, high = estimate + widen * (np.percentile(draws, [2.5, 97.5]) - estimate)
+    return RatioEstimate(
+        float(np.exp(estimate)),
+        float(np.exp(min(low, estimate))),
+        float(np.exp(max(high, estimate))),
+    )
+
+
+def _estimate(paired: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[draws, blocks, rounds] log ratios -> [draws]."""
+    result: NDArray[np.float64] = np.median(np.median(paired, axis=2), axis=1)
+    return result
+
+
+def _resample(
+    paired: NDArray[np.float64], rng: np.random.Generator, draws: int
+) -> NDArray[np.float64]:
+    blocks, rounds = paired.shape
+    which_block = rng.integers(blocks, size=(draws, blocks, 1))
+    which_round = rng.integers(rounds, size=(draws, blocks, rounds))
+    result: NDArray[np.float64] = paired[which_block, which_round]
+    return result
+
+
+def _matrix(samples: _Samples, name: str) -> NDArray[np.float64]:
+    lengths = {len(block) for block in samples}
+    if len(samples) < 2 or len(lengths) != 1 or 0 in lengths:
+        raise BadRequest(
+            f"{name} samples: {len(samples)} blocks of {sorted(lengths)} rounds; "
+            "at least two blocks with the same number of rounds are needed"
+        )
+    matrix = np.asarray(samples, dtype=np.float64)
+    if not (np.isfinite(matrix).all() and (matrix > 0).all()):
+        raise BadRequest(f"{name} samples must be latencies above 0 ms")
+    return matrix
