@@ -1,0 +1,31 @@
+"""Errors of this floor, split into the user's fault and ours. One line each."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Our fault: something that should hold does not."""
+
+
+class UserError(Exception):
+    """The user's fault; ``str()`` is one line that says what is wrong and what would be accepted."""
+
+
+class BadModel(UserError):
+    """The model file cannot be used."""
+
+
+class BadDataSet(UserError):
+    """The data set cannot be used."""
+
+
+class BadSearch(UserError):
+    """What was asked of the search, or of one of its parts, cannot be done."""
+
+
+class Cancelled(Exception):
+    """Somebody asked for the end of this work; nothing is wrong."""
+
+
+class Pending(Exception):
+    """What was asked for is being made elsewhere; ask again when it is there."""

@@ -1,0 +1,248 @@
+"""What a pickle would do, found out without doing it.
+
+PyTorch's own restricted loading refuses unknown classes too. This check runs before it, so that a
+hostile file is refused by the name of what it refers to, and so that one mistake in one library
+does not run a stranger's code.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadModel
+
+__all__ = ["check_checkpoint"]
+
+MAX_FILE = 512 * 2**20
+MAX_ENTRIES = 20_000
+MAX_PICKLE = 64 * 2**20
+MAX_TENSORS = 2 * 2**30
+
+# Functions that a checkpoint may call: they build tensors and plain containers, nothing else.
+_FUNCTIONS = {
+    "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_parameter",
+    "torch.Size",
+    "torch.device",
+    "collections.OrderedDict",
+    "__builtin__.set",
+    "builtins.set",
+    "pathlib.PosixPath",
+    "pathlib.WindowsPath",
+    "pathlib._local.PosixPath",
+    "pathlib._local.WindowsPath",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "numpy.dtype",
+}
+_DATA = {
+    "ultralytics.utils.IterableSimpleNamespace",
+    "ultralytics.yolo.utils.IterableSimpleNamespace",
+    "ultralytics.nn.tasks.DetectionModel",
+    "ultralytics.nn.tasks.YOLOv10DetectionModel",
+    "ultralytics.utils.loss.v8DetectionLoss",
+    "ultralytics.utils.loss.E2EDetectLoss",
+    "ultralytics.utils.loss.E2ELoss",
+    "ultralytics.utils.loss.v10DetectLoss",
+    "ultralytics.utils.loss.BboxLoss",
+    "ultralytics.utils.loss.DFLoss",
+    "ultralytics.utils.tal.TaskAlignedAssigner",
+}
+# Classes that are only ever rebuilt from their attributes; their constructors are never called.
+_LAYERS = {
+    "ultralytics.nn.modules.activation": {"AGLU"},
+    "ultralytics.nn.modules.block": set(
+        "A2C2f AAttn ABlock AConv ADown Attention Bottleneck BottleneckCSP C1 C2 C2PSA C2f C2fCIB "
+        "C2fPSA C3 C3Ghost C3k C3k2 C3x CBFuse CBLinear CIB DFL ELAN1 GhostBottleneck PSA PSABlock "
+        "RepBottleneck RepC3 RepCSP RepNCSPELAN4 RepVGGDW SCDown SPP SPPELAN SPPF Silence".split()
+    ),
+    "ultralytics.nn.modules.conv": set(
+        "Concat Conv Conv2 ConvTranspose DWConv DWConvTranspose2d Focus GhostConv LightConv "
+        "RepConv".split()
+    ),
+    "ultralytics.nn.modules.head": {"Detect", "v10Detect"},
+    "torch.nn.modules.activation": set(
+        "CELU ELU GELU Hardsigmoid Hardswish Hardtanh LeakyReLU Mish PReLU ReLU ReLU6 SELU SiLU "
+        "Sigmoid Softmax Softplus Softsign Tanh".split()
+    ),
+    "torch.nn.modules.batchnorm": {"BatchNorm2d"},
+    "torch.nn.modules.container": {"ModuleDict", "ModuleList", "Sequential"},
+    "torch.nn.modules.conv": {"Conv2d", "ConvTranspose2d"},
+    "torch.nn.modules.dropout": {"Dropout"},
+    "torch.nn.modules.linear": {"Identity", "Linear"},
+    "torch.nn.modules.loss": {"BCEWithLogitsLoss"},
+    "torch.nn.modules.padding": {"ZeroPad2d"},
+    "torch.nn.modules.pooling": {"AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"},
+    "torch.nn.modules.upsampling": {"Upsample"},
+}
+_STORAGES = {
+    f"torch.{kind}Storage"
+    for kind in "Float Half BFloat16 Double Long Int Short Byte Char Bool".split()
+}
+_DTYPES = {f"torch.{kind}" for kind in "float16 float32 float64 bfloat16 int64 int32 uint8".split()}
+_BOUND = {"forward", "forward_fuse", "forward_split"}  # what ultralytics leaves bound on a module
+_OTHER_TASKS = {"Segment", "Pose", "OBB", "Classify", "RTDETRDecoder", "WorldDetect", "YOLOEDetect"}
+_OTHER_TASKS |= {"YOLOESegment", "Segment26", "Pose26", "OBB26", "Depth", "SemanticSegment"}
+_OTHER_TASKS |= {"SegmentationModel", "PoseModel", "OBBModel", "ClassificationModel"}
+_OTHER_TASKS |= {"RTDETRDetectionModel", "WorldModel", "YOLOEModel", "YOLOESegModel"}
+
+
+def check_checkpoint(path: Path) -> None:
+    """Refuse a .pt file that is not an ultralytics detection checkpoint of plain data.
+
+    Raises:
+        BadModel: too large, damaged, or its pickle refers to or calls something that no detection
+            checkpoint needs; the message names it.
+    """
+    name = path.name
+    size = path.stat().st_size
+    if size > MAX_FILE:
+        raise BadModel(f"{name} is {size / 2**20:.0f} MiB; at most {MAX_FILE // 2**20} MiB")
+    if not zipfile.is_zipfile(path):
+        raise BadModel(
+            f"{name} is no PyTorch checkpoint: it is empty, cut short or in another format; "
+            "save it again with a current ultralytics"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_entries(archive, name)
+            for entry in archive.infolist():
+                if entry.filename.endswith(".pkl"):
+                    _Inspector(archive.read(entry), name).load()
+    except zipfile.BadZipFile as error:
+        raise BadModel(f"{name} is damaged: {error}") from None
+
+
+def _check_entries(archive: zipfile.ZipFile, name: str) -> None:
+    entries = archive.infolist()
+    if len(entries) > MAX_ENTRIES:
+        raise BadModel(f"{name} holds {len(entries)} records; at most {MAX_ENTRIES}")
+    if sum(entry.file_size for entry in entries) > MAX_TENSORS:
+        raise BadModel(f"{name} unpacks to more than {MAX_TENSORS // 2**30} GiB")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise BadModel(f"{name} holds compressed records, which PyTorch never writes")
+    pickles = [entry for entry in entries if entry.filename.endswith(".pkl")]
+    if any(entry.filename.rpartition("/")[2] == "constants.pkl" for entry in pickles):
+        raise BadModel(f"{name} is a TorchScript archive; upload the .pt it was exported from")
+    if len(pickles) != 1:
+        raise BadModel(f"{name} holds {len(pickles)} pickles; a checkpoint holds one, data.pkl")
+    if pickles[0].file_size > MAX_PICKLE:
+        raise BadModel(f"{name}: data.pkl is larger than {MAX_PICKLE // 2**20} MiB")
+
+
+class _Thing:
+    """Stands for any object that the pickle makes; takes every attribute and does nothing."""
+
+    kind = ""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __setstate__(self, state: object) -> None:
+        return None
+
+    def __setitem__(self, key: object, value: object) -> None:
+        return None
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def append(self, item: object) -> None:
+        return None
+
+    def extend(self, items: object) -> None:
+        return None
+
+    def add(self, item: object) -> None:
+        return None
+
+
+def _stand_in(kind: str, *, call: Callable[..., None]) -> type[_Thing]:
+    """A class in place of the global ``kind``; ``call`` may object to how the pickle calls it."""
+
+    def new(cls: type[_Thing], *args: object, **kwargs: object) -> _Thing:
+        call(*args, **kwargs)
+        return object.__new__(cls)
+
+    def init(self: _Thing, *args: object, **kwargs: object) -> None:
+        self.kind = kind
+
+    return type("_StandIn", (_Thing,), {"__new__": new, "__init__": init, "kind": kind})
+
+
+class _Inspector(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the one written in Python
+    """Walks a pickle with a stand-in for every class and function that it refers to."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(io.BytesIO(content))
+        self.name = name
+
+    def load(self) -> None:
+        try:
+            super().load()
+        except BadModel:
+            raise
+        except Exception as error:  # a damaged pickle can raise anything; nothing of it has run
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise BadModel(f"{self.name} is damaged: its pickle cannot be read ({reason})") from error
+
+    def persistent_load(self, pid: object) -> object:
+        return _Thing("storage")
+
+    def get_extension(self, code: int) -> None:
+        raise BadModel(f"{self.name} refers to pickle extension {code}, which no checkpoint needs")
+
+    def find_class(self, module: str, name: str) -> object:
+        full = f"{module}.{name}"
+        if full in _FUNCTIONS:
+            return _container(full) or _stand_in(full, call=_anything)
+        if full in _STORAGES or full in _DTYPES:
+            return _Thing(full)
+        if full in _DATA or name in _LAYERS.get(module, ()):
+            return _stand_in(full, call=self._without_arguments(full))
+        if full in {"builtins.getattr", "__builtin__.getattr"}:
+            return self._getattr
+        raise BadModel(self._refusal(module, name))
+
+    def _without_arguments(self, full: str) -> Callable[..., None]:
+        def call(*args: object, **kwargs: object) -> None:
+            if args or kwargs:
+                raise BadModel(
+                    f"{self.name} calls {full} with arguments; a checkpoint only restores attributes"
+                )
+
+        return call
+
+    def _getattr(self, owner: Any, attribute: str) -> _Thing:
+        if getattr(owner, "kind", "").startswith("ultralytics.nn.") and attribute in _BOUND:
+            return _Thing(f"{owner.kind}.{attribute}")
+        raise BadModel(f"{self.name} asks for attribute {attribute!r}; accepted: {sorted(_BOUND)}")
+
+    def _refusal(self, module: str, name: str) -> str:
+        if name in _OTHER_TASKS and module.startswith("ultralytics."):
+            return f"{self.name} is no detection model: it holds {name}; accepted heads: Detect, v10Detect"
+        if module.split(".")[0] == "models":
+            return (
+                f"{self.name} comes from the old YOLOv5 repository ({module}.{name}); "
+                "accepted: checkpoints of the ultralytics package"
+            )
+        return (
+            f"{self.name} refers to {module}.{name}, which no detection checkpoint needs; "
+            "nothing in it was run"
+        )
+
+
+def _anything(*args: object, **kwargs: object) -> None:
+    return None
+
+
+def _container(full: str) -> object | None:
+    """Containers are themselves: their items go on being inspected."""
+    if full == "collections.OrderedDict":
+        return dict
+    return list if full.endswith(".set") else None
