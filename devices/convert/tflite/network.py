@@ -1,0 +1,182 @@
+"""The part of an ONNX detector that the NPU runs, and where the host takes over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from devices.convert.tflite.folding import Constant, fold, initializers
+from devices.convert.tflite.layers import Layer, NotOnNpu, Shape
+from devices.convert.tflite.operators import OPERATORS
+from devices.errors import BadRequest, Unsupported
+from devices.graph import Site, find_sites
+
+_DEFAULT_DOMAINS = ("", "ai.onnx")
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers in running order. ``shapes`` are NCHW, of every feature map.
+
+    ``outputs`` are the feature maps that leave the NPU, in running order; ``host`` names the
+    nodes that stay on the host (a detector's decode).
+    """
+
+    input: str
+    layers: tuple[Layer, ...]
+    outputs: tuple[str, ...]
+    shapes: dict[str, Shape]
+    host: tuple[str, ...]
+
+    def readers(self) -> dict[str, list[Layer]]:
+        """The layers that read each feature map."""
+        readers: dict[str, list[Layer]] = defaultdict(list)
+        for layer in self.layers:
+            for name in layer.inputs:
+                readers[name].append(layer)
+        return readers
+
+    def owners(self) -> dict[str, str]:
+        """{feature map: site key} of what a site owns: its output, and the convolution before it."""
+        convolved = {layer.outputs[0] for layer in self.layers if layer.kind == "Conv"}
+        owners: dict[str, str] = {}
+        for layer in self.layers:
+            if layer.site is not None:
+                owners[layer.site.output] = layer.site.key
+                if layer.site.input in convolved:
+                    owners.setdefault(layer.site.input, layer.site.key)
+        return owners
+
+
+def read(model: onnx.ModelProto) -> Network:
+    """The NPU's part of ``model``: all that is reached from the image through operators it runs.
+
+    The rest is the host's. It may hold no activation site and no convolution but the fixed one
+    that integrates box distributions (DFL), so the cut of a YOLO head falls behind the last
+    convolution of each of its branches.
+
+    Raises:
+        BadRequest: not one image input of static shape [1, C, H, W].
+        Unsupported: an operator before the last convolution does not run on the NPU; named.
+    """
+    reader = _Reader(model)
+    for node in model.graph.node:
+        reader.add(node)
+    return reader.network()
+
+
+class _Reader:
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.graph = model.graph
+        self.constants: dict[str, Constant] = initializers(model.graph)
+        self.input, shape = _image(model.graph, self.constants)
+        self.shapes: dict[str, Shape] = {self.input: shape}
+        self.sites: dict[str, Site] = {site.output: site for site in find_sites(model)}
+        self.inner = {label for site in self.sites.values() for label in site.nodes}
+        self.layers: list[Layer] = []
+        self.host: list[tuple[onnx.NodeProto, str]] = []
+
+    def add(self, node: onnx.NodeProto) -> None:
+        site = self.sites.get(node.output[0])
+        if site is None and (node.name or node.output[0]) in self.inner:
+            return  # computed by the last node of its site
+        if site is not None:
+            if site.input in self.shapes:
+                layer = Layer("Activation", site.key, (site.input,), (site.output,), site=site)
+                self.layers.append(layer)
+                self.shapes[site.output] = self.shapes[site.input]
+            else:
+                self.host.append((node, "it reads what the NPU does not compute"))
+            return
+        value = fold(node, self.constants, self.shapes)
+        if value is not None:
+            self.constants[node.output[0]] = value
+            return
+        try:
+            self._place(node)
+        except NotOnNpu as reason:
+            self.host.append((node, str(reason)))
+
+    def _place(self, node: onnx.NodeProto) -> None:
+        names = [name for name in node.input if name and name not in self.constants]
+        if any(name not in self.shapes for name in names):
+            raise NotOnNpu("it reads what the NPU does not compute")
+        operator = OPERATORS.get(node.op_type)
+        if operator is None or node.domain not in _DEFAULT_DOMAINS:
+            known = ", ".join(sorted(OPERATORS))
+            raise NotOnNpu(f"this target runs activations and {known}")
+        if not names:
+            raise NotOnNpu("it reads no feature map")
+        layer = Layer(
+            kind=node.op_type,
+            name=node.name or node.output[0],
+            inputs=tuple(names),
+            outputs=tuple(node.output),
+            operands=tuple(self.constants.get(name) for name in node.input),
+            attributes={a.name: helper.get_attribute_value(a) for a in node.attribute},
+        )
+        shapes = operator.shapes(layer, [self.shapes[name] for name in names])
+        self.shapes.update(zip(layer.outputs, shapes, strict=True))
+        self.layers.append(layer)
+
+    def network(self) -> Network:
+        self._check_host()
+        leaving = {name for node, _ in self.host for name in node.input}
+        leaving |= {value.name for value in self.graph.output}
+        made = [name for layer in self.layers for name in layer.outputs]
+        outputs = tuple(name for name in made if name in leaving)
+        if not outputs:
+            raise BadRequest(
+                "no layer between the ONNX file's input and its outputs runs on the NPU"
+            )
+        names = tuple(node.name or node.output[0] for node, _ in self.host)
+        return Network(self.input, tuple(self.layers), outputs, self.shapes, names)
+
+    def _check_host(self) -> None:
+        """Refuses a host part that holds work of the network itself."""
+        leads: set[str] = set()  # tensors from which a convolution or a site is reached
+        blocking: tuple[onnx.NodeProto, str] | None = None
+        for node, reason in reversed(self.host):
+            if self._is_work(node) or leads.intersection(node.output):
+                leads.update(node.input)
+                blocking = (node, reason)
+        if blocking is not None:
+            node, reason = blocking
+            raise Unsupported(
+                f"Ethos-U: operator {node.op_type} (node {node.name or node.output[0]}) "
+                f"cannot be placed on the NPU: {reason}"
+            )
+
+    def _is_work(self, node: onnx.NodeProto) -> bool:
+        if node.output[0] in self.sites:
+            return True
+        return node.op_type in ("Conv", "ConvTranspose", "Gemm") and not self._is_integral(node)
+
+    def _is_integral(self, node: onnx.NodeProto) -> bool:
+        """DFL's expectation: a 1 x 1 convolution whose weights are 0, 1, 2 ..."""
+        weights = self.constants.get(node.input[1])
+        if weights is None or weights.ndim != 4 or weights.shape[0] != 1:
+            return False
+        return np.array_equal(weights.reshape(-1), np.arange(weights.size))
+
+
+def _image(graph: onnx.GraphProto, constants: Iterable[str]) -> tuple[str, Shape]:
+    known = set(constants)
+    inputs = [value for value in graph.input if value.name not in known]
+    if len(inputs) != 1:
+        raise BadRequest(
+            f"the ONNX file has {len(inputs)} inputs; one image [1, C, H, W] is needed"
+        )
+    dims = inputs[0].type.tensor_type.shape.dim
+    shape = tuple(int(dim.dim_value) for dim in dims)
+    if len(shape) != 4 or shape[0] != 1 or min(shape) < 1:
+        text = ", ".join(dim.dim_param or str(dim.dim_value) for dim in dims)
+        raise BadRequest(
+            f"ONNX input {inputs[0].name!r} is [{text}]; a static [1, C, H, W] is needed"
+        )
+    return inputs[0].name, shape

@@ -1,0 +1,49 @@
+"""Int8 quantisation as TFLite defines it: per-tensor feature maps, per-channel weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """real value = scale * (int8 value - zero_point)."""
+
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def covering(cls, low: float, high: float) -> Quantisation:
+        """The finest one that holds ``low`` .. ``high`` and 0 exactly."""
+        low, high = min(low, 0.0), max(high, 0.0)
+        scale = max(high - low, 1e-6) / 255
+        return cls(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
+
+    def quantise(self, values: NDArray[Any]) -> NDArray[np.int8]:
+        """``values`` as int8, saturated."""
+        return np.clip(np.round(values / self.scale) + self.zero_point, -128, 127).astype(np.int8)
+
+
+# TFLite fixes the quantisation of LOGISTIC's int8 output.
+LOGISTIC_OUTPUT = Quantisation(1 / 256, -128)
+
+
+def weights(values: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8 weights and one scale per entry of ``axis``."""
+    others = tuple(i for i in range(values.ndim) if i != axis)
+    scales = (np.maximum(np.abs(values).max(others), 1e-9) / 127).astype(np.float32)
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    return np.clip(np.round(values / scales.reshape(shape)), -127, 127).astype(np.int8), scales
+
+
+def bias(values: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.int32]:
+    """``values`` as int32 in steps of ``scales``, saturated."""
+    limits = np.iinfo(np.int32)
+    return np.clip(np.round(values / scales.astype(np.float64)), limits.min, limits.max).astype(
+        np.int32
+    )

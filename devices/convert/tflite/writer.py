@@ -1,0 +1,110 @@
+"""A TFLite file in the making: tensors, buffers and operators, then bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from devices.convert.tflite.quantisation import Quantisation
+
+_FILE_ID = b"TFL3"
+_VERSION = 3
+_TYPES = {"int8": schema.TensorType.INT8, "int32": schema.TensorType.INT32}
+
+
+class Writer:
+    """Collects one subgraph. Tensors and operators are known by their index."""
+
+    def __init__(self) -> None:
+        self._graph = schema.SubGraphT()
+        self._graph.name = b"main"
+        self._graph.tensors, self._graph.operators = [], []
+        self._model = schema.ModelT()
+        self._model.version = _VERSION
+        self._model.description = b"int8, from ONNX"
+        self._model.subgraphs = [self._graph]
+        self._model.operatorCodes = []
+        self._model.buffers = [schema.BufferT()]  # the format reserves buffer 0 for "no data"
+        self._codes: dict[int, int] = {}
+
+    def feature_map(self, name: str, shape: Sequence[int], quantisation: Quantisation) -> int:
+        """An int8 tensor that an operator computes."""
+        scales = np.array([quantisation.scale], np.float32)
+        return self._tensor(name, shape, "int8", 0, scales, quantisation.zero_point, 0)
+
+    def constant(
+        self,
+        name: str,
+        values: NDArray[Any],
+        *,
+        scales: NDArray[np.float32] | None = None,
+        zero_point: int = 0,
+        axis: int = 0,
+    ) -> int:
+        """An int8 or int32 tensor that the file holds; ``scales`` has one entry or one per ``axis``."""
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+        self._model.buffers.append(buffer)
+        last = len(self._model.buffers) - 1
+        return self._tensor(name, values.shape, values.dtype.name, last, scales, zero_point, axis)
+
+    def operator(
+        self, kind: str, inputs: Sequence[int], outputs: Sequence[int], options: Any = None
+    ) -> None:
+        """Appends the builtin operator ``kind``, e.g. CONV_2D, with its options object."""
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._code(getattr(schema.BuiltinOperator, kind))
+        operator.inputs = np.array(inputs, np.int32)
+        operator.outputs = np.array(outputs, np.int32)
+        if options is not None:
+            union = type(options).__name__.removesuffix("T")
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, union)
+            operator.builtinOptions = options
+        self._graph.operators.append(operator)
+
+    def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """The file's content."""
+        self._graph.inputs = np.array(inputs, np.int32)
+        self._graph.outputs = np.array(outputs, np.int32)
+        builder = flatbuffers.Builder(1 << 22)
+        builder.Finish(self._model.Pack(builder), _FILE_ID)
+        return bytes(builder.Output())
+
+    def _tensor(
+        self,
+        name: str,
+        shape: Sequence[int],
+        dtype: str,
+        buffer: int,
+        scales: NDArray[np.float32] | None,
+        zero_point: int,
+        axis: int,
+    ) -> int:
+        tensor = schema.TensorT()
+        tensor.name = name.encode()
+        tensor.shape = np.array(shape, np.int32)
+        tensor.type = _TYPES[dtype]
+        tensor.buffer = buffer
+        if scales is not None:
+            parameters = schema.QuantizationParametersT()
+            parameters.scale = scales.astype(np.float32)
+            parameters.zeroPoint = np.full(len(scales), zero_point, np.int64)
+            parameters.quantizedDimension = axis
+            tensor.quantization = parameters
+        self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
+
+    def _code(self, builtin: int) -> int:
+        if builtin not in self._codes:
+            code = schema.OperatorCodeT()
+            code.builtinCode = builtin
+            code.deprecatedBuiltinCode = min(builtin, 127)  # what readers of old files look at
+            code.version = 1
+            self._model.operatorCodes.append(code)
+            self._codes[builtin] = len(self._model.operatorCodes) - 1
+        return self._codes[builtin]

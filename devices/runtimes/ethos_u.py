@@ -1,0 +1,147 @@
+"""Arm Ethos-U: int8 TFLite, costed by Arm Vela. Nothing runs; every figure is modelled."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import onnx
+from ai_edge_litert import schema_py_generated as schema
+
+from devices.convert import tflite
+from devices.errors import Unsupported
+from devices.protocol import Memory, SiteTime
+from devices.runtimes import vela
+from devices.runtimes.base import Artefact, Calibration, Modelled, Runtime
+from devices.runtimes.vela import Configuration, Estimate
+from devices.targets import Target
+
+_PACKAGES = ("ethos-u-vela", "ai-edge-litert", "onnx", "numpy")
+_LOWERINGS: dict[str, tflite.Lowering] = {"tflite": "tflite", "table": "table"}
+_LOWERING_NOTES = {
+    "tflite": "SiLU is lowered as LOGISTIC + MUL, as TFLite has it; "
+    "latency_ms_silu_table is the same model with SiLU as one table operator (TOSA route)",
+    "table": "SiLU is lowered as one table operator (TOSA route), costed as HARD_SWISH",
+}
+
+
+class EthosU(Runtime):
+    """Converts the NPU's part of a detector to TFLite and lets Vela model its cost."""
+
+    name: ClassVar[str] = "ethos_u"
+    suffix: ClassVar[str] = ".tflite"
+
+    def convert(
+        self, model: Path, *, target: Target, out: Path, calibration: Calibration | None
+    ) -> Artefact:
+        """See :meth:`Runtime.convert`. Ranges are fixed, so ``calibration`` changes nothing."""
+        converted = tflite.convert(onnx.load(str(model)), lowering=_lowering(target))
+        part = out.with_name(out.name + ".part")
+        part.write_bytes(converted.content)
+        part.replace(out)
+        return Artefact.of(
+            out,
+            lowering=_lowering(target),
+            ranges_calibrated=converted.calibrated,
+            outputs=list(converted.network.outputs),
+            host_nodes=len(converted.network.host),
+        )
+
+    def versions(self) -> dict[str, str]:
+        return {package: version(package) for package in _PACKAGES}
+
+    def estimate(self, artefact: Path, *, model: Path, target: Target) -> Modelled:
+        """Vela's estimate of ``artefact``.
+
+        The profile is in graph order, the rest last as ""; it sums up to the latency. Details
+        hold ``latency_ms_silu_table``: what the same model takes with SiLU as one table.
+
+        Raises:
+            Unsupported: an operator would fall back to the CPU; or the target's options are unknown.
+        """
+        configuration = _configuration(target)
+        content = artefact.read_bytes()
+        graph = onnx.load(str(model))
+        network = tflite.read(graph)
+        lowering = _lowering(target)
+        estimate = vela.estimate(content, configuration)
+        table = estimate
+        if lowering != "table" and _has_silu(network):
+            other = tflite.convert(graph, lowering="table")
+            table = vela.estimate(other.content, configuration)
+        return Modelled(
+            latency_ms=estimate.latency_ms,
+            memory=Memory(value=estimate.peak_sram / 1024, unit="KiB", meaning=target.memory),
+            profile=_profile(estimate, content, network),
+            details={
+                "accelerator_config": configuration.accelerator,
+                "system_config": configuration.system,
+                "memory_mode": configuration.memory,
+                "lowering": lowering,
+                "latency_ms_silu_table": table.latency_ms,
+                "peak_sram_kib_silu_table": table.peak_sram / 1024,
+                "cycles": estimate.cycles,
+                "macs": estimate.macs,
+                "npu_kernels": len(estimate.kernels),
+                "ranges_calibrated": False,
+            },
+            notes=[
+                f"modelled by Arm Vela {version('ethos-u-vela')} ({configuration}), not a board",
+                _LOWERING_NOTES[lowering],
+                "cost model only: ranges not calibrated; the mAP beside it is the fp32 file's",
+                f"the NPU runs the network up to its {len(network.outputs)} last feature maps; "
+                "the decode of boxes and classes runs on the host and is not counted",
+            ],
+        )
+
+
+def _option(target: Target, name: str) -> str:
+    options = dict(target.options)
+    if name not in options:
+        raise Unsupported(f"target {target.id} has no option {name!r}; Vela needs it")
+    return options[name]
+
+
+def _configuration(target: Target) -> Configuration:
+    return Configuration(
+        accelerator=_option(target, "accelerator_config"),
+        system=_option(target, "system_config"),
+        memory=_option(target, "memory_mode"),
+    )
+
+
+def _lowering(target: Target) -> tflite.Lowering:
+    value = _option(target, "lowering")
+    if value not in _LOWERINGS:
+        known = ", ".join(_LOWERINGS)
+        raise Unsupported(f"target {target.id}: lowering {value!r} is unknown; known: {known}")
+    return _LOWERINGS[value]
+
+
+def _has_silu(network: tflite.Network) -> bool:
+    return any(layer.site and layer.site.activation == "silu" for layer in network.layers)
+
+
+def _profile(estimate: Estimate, content: bytes, network: tflite.Network) -> list[SiteTime]:
+    """Cycles of each site: its activation's kernels and the convolution before it."""
+    owners = network.owners()
+    cycles = {layer.site.key: 0 for layer in network.layers if layer.site is not None}
+    names = _written(content)
+    rest = 0
+    for kernel in estimate.kernels:
+        tensor = names[kernel.operator] if kernel.operator is not None else ""
+        site = owners.get(tensor.partition("#")[0])
+        if site is None:
+            rest += kernel.cycles
+        else:
+            cycles[site] += kernel.cycles
+    times = [SiteTime(site=site, ms=estimate.milliseconds(n)) for site, n in cycles.items()]
+    return [*times, SiteTime(site="", ms=estimate.milliseconds(rest))]
+
+
+def _written(content: bytes) -> list[str]:
+    """The name of the first tensor that each operator of a TFLite file writes."""
+    graph: Any = schema.Model.GetRootAs(content).Subgraphs(0)
+    operators = (graph.Operators(i) for i in range(graph.OperatorsLength()))
+    return [graph.Tensors(operator.Outputs(0)).Name().decode() for operator in operators]
