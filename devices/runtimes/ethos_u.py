@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from devices.convert import tflite
 from devices.errors import Unsupported
+from devices.files import atomic
 from devices.protocol import Memory, SiteTime
 from devices.runtimes import vela
 from devices.runtimes.base import Artefact, Calibration, Modelled, Runtime
@@ -37,9 +38,8 @@ class EthosU(Runtime):
     ) -> Artefact:
         """See :meth:`Runtime.convert`. Ranges are fixed, so ``calibration`` changes nothing."""
         converted = tflite.convert(onnx.load(str(model)), lowering=_lowering(target))
-        part = out.with_name(out.name + ".part")
-        part.write_bytes(converted.content)
-        part.replace(out)
+        with atomic(out) as part:
+            part.write_bytes(converted.content)
         return Artefact.of(
             out,
             lowering=_lowering(target),
@@ -58,7 +58,7 @@ class EthosU(Runtime):
         hold ``latency_ms_silu_table``: what the same model takes with SiLU as one table.
 
         Raises:
-            Unsupported: an operator would fall back to the CPU; or the target's options are unknown.
+            Unsupported: an operator would fall back to the CPU, or an option is unknown.
         """
         configuration = _configuration(target)
         content = artefact.read_bytes()

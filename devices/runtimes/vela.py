@@ -15,6 +15,7 @@ from devices.errors import BadRequest, MeasurementFailed, Unsupported
 
 _CONFIG = Path(architecture_features.CONFIG_FILES_PATH) / "Arm" / "vela.ini"
 _SRAM = "Sram"
+_ON_CPU = "Passthrough"  # Vela's name for an operator that it leaves to the CPU
 _FILE_ID = b"TFL3"
 
 # What `vela` itself passes when it is called with its defaults and --verbose-performance.
@@ -48,7 +49,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Kernel:
-    """What one kernel on the NPU costs. ``operator`` is the index of the TFLite operator behind it."""
+    """What one kernel on the NPU costs; ``operator`` is the TFLite operator behind it, by index."""
 
     operator: int | None
     kind: str
@@ -101,21 +102,20 @@ def estimate(content: bytes, configuration: Configuration) -> Estimate:
     tables = compiled.opt_database.tables
     report = compiled.perf_report
     rows = _rows(tables["perf"])
-    operators = {row["id"]: _operator(row) for row in _rows(tables["source"])}
-    on_cpu = [row for row in rows if row["operator"] == "Passthrough"]
+    sources = {row["id"]: row for row in _rows(tables["source"])}
+    on_cpu = [row for row in rows if row["operator"] == _ON_CPU]
     if report.cpuOps or on_cpu:
-        names = ", ".join(sorted({row["name"] for row in on_cpu})) or "unnamed"
+        names = ", ".join(f"{_kind(sources, row)} (writes {row['name']})" for row in on_cpu)
         raise Unsupported(
-            f"{configuration.accelerator}: {report.cpuOps} operator(s) would fall back to the CPU, "
-            f"whose time Vela does not count: {names}"
+            f"{configuration.accelerator} cannot run {names or 'an operator'}: it would fall back "
+            "to the CPU, whose time Vela does not count"
         )
     return Estimate(
         cycles=int(report.totalCycles),
         clock_hz=float(architecture.core_clock),
         peak_sram=int(report.memories[_SRAM].peakUsage) if _SRAM in report.memories else 0,
         kernels=tuple(
-            Kernel(operators.get(row["source_id"]), row["operator"], int(row["op_cycles"]))
-            for row in rows
+            Kernel(_operator(sources, row), row["operator"], int(row["op_cycles"])) for row in rows
         ),
         macs=int(report.macCount),
     )
@@ -126,7 +126,7 @@ def _architecture(configuration: Configuration) -> Any:
     known = architecture_features.Accelerator.member_list()
     if configuration.accelerator not in known:
         raise Unsupported(
-            f"Vela does not know accelerator {configuration.accelerator!r}; known: {', '.join(known)}"
+            f"Vela knows no accelerator {configuration.accelerator!r}; known: {', '.join(known)}"
         )
     try:
         return architecture_features.ArchitectureFeatures(
@@ -161,6 +161,11 @@ def _rows(table: Any) -> list[dict[str, str]]:
     return [dict(zip(table.header, row, strict=True)) for row in table.data]
 
 
-def _operator(row: dict[str, str]) -> int | None:
-    key = row.get("ext_key", "")
+def _kind(sources: dict[str, dict[str, str]], row: dict[str, str]) -> str:
+    return sources[row["source_id"]]["operator"] if row["source_id"] in sources else row["operator"]
+
+
+def _operator(sources: dict[str, dict[str, str]], row: dict[str, str]) -> int | None:
+    """The index of the TFLite operator behind a kernel; None for one that Vela added by itself."""
+    key = sources.get(row["source_id"], {}).get("ext_key", "")
     return int(key) if key.isdigit() else None

@@ -17,7 +17,7 @@ __all__ = ["RUNS", "Converted", "Lowering", "Network", "convert", "read"]
 
 @dataclass(frozen=True)
 class Converted:
-    """A TFLite file and what it was made from. ``calibrated`` says whether its values mean anything."""
+    """A TFLite file and what it was made from; its values mean something only if ``calibrated``."""
 
     content: bytes
     network: Network

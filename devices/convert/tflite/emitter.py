@@ -87,7 +87,7 @@ def _fusible(network: Network) -> dict[str, Layer]:
         if layer.kind != "Conv" or layer.outputs[0] in leaving:
             continue
         following = readers[layer.outputs[0]]
-        if len(following) == 1 and following[0].site is not None:
-            if following[0].site.activation in FUSED:
-                fused[layer.outputs[0]] = following[0]
+        site = following[0].site if len(following) == 1 else None
+        if site is not None and site.activation in FUSED:
+            fused[layer.outputs[0]] = following[0]
     return fused

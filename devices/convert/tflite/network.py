@@ -42,7 +42,7 @@ class Network:
         return readers
 
     def owners(self) -> dict[str, str]:
-        """{feature map: site key} of what a site owns: its output, and the convolution before it."""
+        """{feature map: site key}: a site owns its output and that of the convolution before it."""
         convolved = {layer.outputs[0] for layer in self.layers if layer.kind == "Conv"}
         owners: dict[str, str] = {}
         for layer in self.layers:

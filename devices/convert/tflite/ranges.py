@@ -20,7 +20,8 @@ class Ranges:
     """The quantisation of every feature map of a network.
 
     ``calibrated`` gives the (low, high) that each feature map took on calibration images. Without
-    it every map gets a fixed range: good for costs, which do not depend on values, and nothing else.
+    it every map gets a fixed range: good for costs, which do not depend on values, and for nothing
+    else.
 
     Raises:
         KeyError: ``calibrated`` lacks a feature map.

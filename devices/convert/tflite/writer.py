@@ -46,7 +46,7 @@ class Writer:
         zero_point: int = 0,
         axis: int = 0,
     ) -> int:
-        """An int8 or int32 tensor that the file holds; ``scales`` has one entry or one per ``axis``."""
+        """An int8 or int32 tensor in the file; ``scales`` has one entry, or one per ``axis``."""
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
         self._model.buffers.append(buffer)
