@@ -13,7 +13,7 @@ ARGS ?=
 export YOLO_OFFLINE := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo serve test test-all lint format clean
+.PHONY: help setup demo serve test test-slow test-all lint format clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -30,6 +30,9 @@ serve: setup
 
 test: setup
 	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: setup
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-all: setup
 	@$(BIN)/python -m pytest $(ARGS)

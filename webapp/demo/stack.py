@@ -1,4 +1,4 @@
-"""A whole site on this machine: Redis, web server, agent and workers, started and stopped as one."""
+"""A whole site on this machine: Redis, web server, agent, workers; started and stopped as one."""
 
 from __future__ import annotations
 
