@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django_rq",
     "ninja",
+    "webapp.ui",
     "webapp.jobs",
     "webapp.accounts",
     "webapp.catalog",
@@ -88,8 +89,8 @@ DATABASES = {"default": env.database("ACTNAS_DATABASE_URL", VAR / "actnas.sqlite
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.text("ACTNAS_REDIS_URL", "redis://127.0.0.1:6379/0")
-# Device queues are made at run time, so our own code names its queues itself (webapp/jobs/queues.py);
-# these are here for django-rq's admin pages only.
+# Device queues are made at run time, so our own code names its queues itself
+# (webapp/jobs/queues.py); these are here for django-rq's admin pages only.
 RQ_QUEUES = {name: {"URL": REDIS_URL} for name in ("validate", "search", "train")}
 RQ_SHOW_ADMIN_LINK = True
 
@@ -129,7 +130,7 @@ USE_I18N = False
 USE_TZ = True
 
 # Uploads go to a temporary file in chunks, never into memory, and are never parsed here.
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["webapp.catalog.uploads.HashingUploadHandler"]
 FILE_UPLOAD_TEMP_DIR = str(VAR / "uploads")
 Path(FILE_UPLOAD_TEMP_DIR).mkdir(parents=True, exist_ok=True)
 
@@ -148,10 +149,11 @@ if env.flag("ACTNAS_BEHIND_PROXY", False):
 # ---- ours -------------------------------------------------------------------------------------
 SOURCE_URL = env.text("ACTNAS_SOURCE_URL", "/source")  # the footer's link (AGPL)
 SIGN_UP = env.flag("ACTNAS_SIGN_UP", True)
-# Scripts from elsewhere: empty = the CDN of the templates; a path = a self-hosted copy of the same files.
+# Scripts from elsewhere: the public CDN, or the address of your own copy of the same files.
 CDN = env.text("ACTNAS_CDN", "https://cdn.jsdelivr.net/npm")
 MAX_MODEL_BYTES = env.number("ACTNAS_MAX_MODEL_MB", 512) * 2**20
 MAX_DATA_SET_BYTES = env.number("ACTNAS_MAX_DATA_SET_MB", 4096) * 2**20
+HOST_NAME = env.text("ACTNAS_HOST", "local")  # this machine's name in the pool
 FOLDERS = VAR / "work"  # unpacked data sets, trainings, searches: what workers write
 ARTEFACTS = VAR / "artefacts"  # converted models, by content
 MAX_EPOCHS = 300

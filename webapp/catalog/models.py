@@ -67,11 +67,12 @@ class Upload(models.Model):
 
 
 def model_path(instance: Detector, filename: str) -> str:
-    return f"models/{instance.pk}/upload{Path(filename).suffix.lower()}"
+    # The user's own name, because messages about the file name it; Django has cleaned it.
+    return f"models/{instance.pk}/{Path(filename).name}"
 
 
 def archive_path(instance: DataSet, filename: str) -> str:
-    return f"data-sets/{instance.pk}/upload.zip"
+    return f"data-sets/{instance.pk}/{Path(filename).name}"
 
 
 class Detector(Upload):

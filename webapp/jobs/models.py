@@ -25,12 +25,6 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Waiting for a worker, first come first."""
         return self.filter(state=State.QUEUED).order_by("queued_at", "pk")
 
-    def silent(self, *, since: datetime) -> JobQuerySet:
-        """Running, but without a heartbeat after ``since``."""
-        return self.filter(state=State.RUNNING).filter(
-            Q(heartbeat__lt=since) | Q(heartbeat__isnull=True)
-        )
-
     def claim(self, job_id: int, *, worker: str) -> Job | None:
         """Job ``job_id``, now running and ours; None if it was not queued any more.
 
@@ -49,7 +43,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
 
 class Job(models.Model):
-    """One piece of work. Rows change by filtered updates only, so that two workers cannot both win."""
+    """One piece of work. Its state changes by filtered updates only: two workers cannot both win."""
 
     kind = models.CharField(max_length=20, choices=Kind.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
@@ -63,12 +57,16 @@ class Job(models.Model):
     message = models.CharField(max_length=300, blank=True)
     reason = models.TextField(blank=True, help_text="why it failed or was cancelled, in one line")
     fault = models.CharField(max_length=5, choices=Fault.choices, default=Fault.NONE, blank=True)
+    error = models.CharField(max_length=60, blank=True, help_text="class of the exception")
     traceback = models.TextField(blank=True, help_text="for administrators")
     attempt = models.PositiveSmallIntegerField(default=1)
     max_attempts = models.PositiveSmallIntegerField(default=3)
     claim = models.PositiveIntegerField(default=0, help_text="how often a worker took it")
     sent = models.PositiveIntegerField(default=0, help_text="how often it was handed to Redis")
     worker = models.CharField(max_length=120, blank=True, help_text="host:pid:start of the process")
+    waits_for = models.ManyToManyField(
+        "self", symmetrical=False, related_name="needed_by", blank=True
+    )
     created = models.DateTimeField(auto_now_add=True)
     queued_at = models.DateTimeField(default=timezone.now)
     started = models.DateTimeField(null=True, help_text="start of the latest run")
@@ -89,6 +87,11 @@ class Job(models.Model):
     @property
     def is_final(self) -> bool:
         return self.state in FINAL
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing that it waits for is still to come."""
+        return not self.waits_for.filter(state__in=ALIVE).exists()
 
     @property
     def rq_id(self) -> str:

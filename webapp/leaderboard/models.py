@@ -61,19 +61,23 @@ class Entry(models.Model):
     # Measured on it.
     map50 = models.FloatField()
     map50_95 = models.FloatField()
-    map_low = models.FloatField()
-    map_high = models.FloatField()
+    map_low = models.FloatField(null=True)
+    map_high = models.FloatField(null=True)
     loss = models.FloatField(null=True, help_text="mAP50-95 given up; negative: gained")
+    loss_low = models.FloatField(null=True)
+    loss_high = models.FloatField(null=True)
     latency_ms = models.FloatField()
     ratio = models.FloatField(help_text="latency against the family's standard activation")
-    ratio_low = models.FloatField()
-    ratio_high = models.FloatField()
+    ratio_low = models.FloatField(null=True, help_text="null where modelled")
+    ratio_high = models.FloatField(null=True)
     ratio_to_uploaded = models.FloatField(null=True)
     memory = models.FloatField(null=True)
     memory_unit = models.CharField(max_length=3, blank=True)
     memory_ratio = models.FloatField(null=True)
     # In words.
-    verdict = models.CharField(max_length=30, help_text="a code: mix, uniform, no_gain ...")
+    verdict = models.CharField(
+        max_length=30, help_text="kind of the engine's verdict: mix, uniform ..."
+    )
     sentence = models.TextField(help_text="the verdict with its numbers")
     arms = models.JSONField(default=list, help_text="every arm of the search, as in result.json")
     notes = models.JSONField(default=list)

@@ -130,9 +130,10 @@ class NoiseCheck(models.Model):
     ratio = models.FloatField()
     low = models.FloatField()
     high = models.FloatField()
-    measurement = models.OneToOneField(
-        "searches.Measurement", null=True, on_delete=models.SET_NULL, related_name="noise_check"
+    measurement = models.ForeignKey(
+        "searches.Measurement", null=True, on_delete=models.SET_NULL, related_name="noise_checks"
     )
+    arm = models.CharField(max_length=60, help_text="the arm that equals the baseline")
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -68,6 +68,11 @@ class SearchRequest(models.Model):
         return user.is_authenticated and self.owner_id == user.pk
 
 
+def trainings_folder() -> Path:
+    """One folder a training, named by its hash; searches share them."""
+    return settings.FOLDERS / "trainings"
+
+
 class Training(models.Model):
     """A supernet or reference-arm training, addressed by the hash of all that decides it."""
 
@@ -82,7 +87,7 @@ class Training(models.Model):
 
     @property
     def path(self) -> Path:
-        return settings.FOLDERS / "trainings" / self.hash
+        return trainings_folder() / self.hash
 
     @property
     def state(self) -> str:
@@ -104,7 +109,6 @@ class Search(models.Model):
         default=list, help_text="[{name, state, fraction, message, started, seconds}]"
     )
     result = models.JSONField(null=True, help_text="result.json of the engine")
-    trainings = models.ManyToManyField(Training, related_name="searches", blank=True)
 
     class Meta:
         ordering = ["request", "pk"]

@@ -1,0 +1,144 @@
+"""Uploads: take them in, have them checked, record the verdict."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.db.models.fields.files import FieldFile
+
+from webapp.catalog.choices import UploadState, Visibility
+from webapp.catalog.models import DataSet, Detector, Upload
+from webapp.catalog.uploads import sha256_of
+from webapp.errors import Refused, TooLarge
+from webapp.jobs import queues
+from webapp.jobs import services as jobs
+from webapp.jobs.choices import Fault, Kind, State
+from webapp.jobs.models import Job
+
+MODEL_SUFFIXES = (".pt", ".yaml", ".yml", ".onnx")
+DATA_SET_SUFFIXES = (".zip",)
+_VALIDATION_LIMIT_S = 1800
+
+
+def upload_model(
+    *,
+    owner: User,
+    file: UploadedFile,
+    name: str = "",
+    visibility: str = Visibility.PRIVATE,
+) -> Detector:
+    """Store a model and have it checked by a worker. Its content is not looked at here.
+
+    Raises:
+        Refused: an empty file, a wrong suffix; TooLarge: above settings.MAX_MODEL_BYTES.
+    """
+    _check(file, suffixes=MODEL_SUFFIXES, limit=settings.MAX_MODEL_BYTES)
+    detector = Detector(**_common(owner, file, name, visibility))
+    _store(
+        detector, detector.file, file, kind=Kind.VALIDATE_MODEL, limit_s=_VALIDATION_LIMIT_S // 3
+    )
+    return detector
+
+
+def upload_data_set(
+    *,
+    owner: User,
+    file: UploadedFile,
+    name: str = "",
+    visibility: str = Visibility.PRIVATE,
+) -> DataSet:
+    """Store a zipped data set and have it checked and unpacked by a worker.
+
+    Raises:
+        Refused: an empty file, a wrong suffix; TooLarge: above settings.MAX_DATA_SET_BYTES.
+    """
+    _check(file, suffixes=DATA_SET_SUFFIXES, limit=settings.MAX_DATA_SET_BYTES)
+    data_set = DataSet(**_common(owner, file, name, visibility))
+    _store(
+        data_set,
+        data_set.archive,
+        file,
+        kind=Kind.VALIDATE_DATA_SET,
+        limit_s=_VALIDATION_LIMIT_S,
+    )
+    return data_set
+
+
+def model_job_ended(job: Job) -> None:
+    """Record on the model that its check failed; success was recorded by the check itself."""
+    detector = Detector.objects.filter(job=job).first()
+    if detector is not None and job.state != State.FINISHED:
+        _refuse(detector, detector.file, job)
+
+
+def data_set_job_ended(job: Job) -> None:
+    """Record on the data set that its check failed, and remove what it unpacked."""
+    data_set = DataSet.objects.filter(job=job).first()
+    if data_set is not None and job.state != State.FINISHED:
+        _refuse(data_set, data_set.archive, job)
+        folder = data_set_folder(data_set)
+        transaction.on_commit(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def data_set_folder(data_set: DataSet) -> Path:
+    """Where the check unpacks a data set."""
+    return settings.FOLDERS / "data-sets" / data_set.pk
+
+
+def _common(owner: User, file: UploadedFile, name: str, visibility: str) -> dict[str, Any]:
+    if visibility not in Visibility.values:
+        raise Refused(f"unknown visibility {visibility!r}; known: {', '.join(Visibility.values)}")
+    file_name = (file.name or "upload")[-120:]
+    return {
+        "owner": owner,
+        "name": (name.strip() or Path(file_name).stem)[:120],
+        "file_name": file_name,
+        "sha256": sha256_of(file),
+        "size": file.size or 0,
+        "visibility": visibility,
+    }
+
+
+def _check(file: UploadedFile, *, suffixes: tuple[str, ...], limit: int) -> None:
+    name = file.name or ""
+    if Path(name).suffix.lower() not in suffixes:
+        raise Refused(f"file {name!r} is not accepted here; accepted: {', '.join(suffixes)}")
+    if not file.size:
+        raise Refused(f"file {name!r} is empty")
+    if file.size > limit:
+        raise TooLarge(f"file {name!r} has {file.size:,} bytes; the largest accepted has {limit:,}")
+
+
+def _store(
+    upload: Detector | DataSet, field: FieldFile, file: UploadedFile, *, kind: Kind, limit_s: int
+) -> None:
+    field.save(file.name or "upload", file, save=False)
+    try:
+        with transaction.atomic():
+            upload.job = jobs.create(
+                kind=kind,
+                queue=queues.VALIDATE,
+                payload={"id": upload.pk},
+                owner=upload.owner,
+                limit_s=limit_s,
+            )
+            upload.save(force_insert=True)
+    except BaseException:
+        field.delete(save=False)  # no row, no file
+        raise
+
+
+def _refuse(upload: Upload, field: FieldFile, job: Job) -> None:
+    users = job.fault == Fault.USER
+    reason = job.reason if users else f"could not be checked: {job.reason}"
+    type(upload).objects.filter(pk=upload.pk).update(state=UploadState.REFUSED, reason=reason)
+    if users:  # what was refused is not kept; what we failed to check can be checked again
+        storage, name = field.storage, field.name
+        if name:
+            transaction.on_commit(lambda: storage.delete(name))

@@ -1,0 +1,55 @@
+"""RQ queues by name. Plain rq, because device queues come and go while the site runs."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.conf import settings
+from redis import Redis
+from rq import Queue
+
+from webapp.jobs.models import Job
+
+VALIDATE = "validate"
+SEARCH = "search"
+TRAIN = "train"
+
+_TASK = "webapp.jobs.tasks.run"
+_GRACE_S = 30  # RQ's own alarm comes after ours
+_KEEP_FAILURE_S = 3600
+
+
+@cache
+def _connection(url: str) -> Redis:
+    return Redis.from_url(url, socket_connect_timeout=5, health_check_interval=30)
+
+
+def connection() -> Redis:
+    """This process's connection pool to Redis."""
+    return _connection(settings.REDIS_URL)
+
+
+def get(name: str) -> Queue:
+    return Queue(name, connection=connection())
+
+
+def push(job: Job) -> None:
+    """Hand ``job`` to Redis under its current ``rq_id``.
+
+    Raises:
+        redis.exceptions.RedisError: Redis is away; the sweeper pushes again.
+    """
+    get(job.queue).enqueue(
+        _TASK,
+        job.pk,
+        job_id=job.rq_id,
+        job_timeout=job.limit_s + _GRACE_S,
+        result_ttl=0,
+        failure_ttl=_KEEP_FAILURE_S,
+        description=str(job),
+    )
+
+
+def waiting_ids(name: str) -> set[str]:
+    """The rq ids that Redis holds for queue ``name`` and that no worker has taken yet."""
+    return set(get(name).get_job_ids())

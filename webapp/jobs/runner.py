@@ -1,0 +1,67 @@
+"""The one place that starts and ends a run of a job."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+from django.db import OperationalError, connections
+from redis.exceptions import RedisError
+from rq.timeouts import JobTimeoutException
+
+from devices.errors import BadRequest, MeasurementFailed, Unsupported
+from engine.errors import Cancelled, Pending, UserError
+from webapp.jobs import handlers, services
+from webapp.jobs.choices import Fault, State
+from webapp.jobs.context import JobContext
+from webapp.jobs.models import Job
+from webapp.jobs.processes import this_process
+
+log = logging.getLogger(__name__)
+
+USERS_FAULT = (UserError, BadRequest, Unsupported)
+WORTH_ANOTHER_TRY = (MeasurementFailed, OperationalError, RedisError, ConnectionError)
+
+
+def execute(job_id: int) -> None:
+    """Run job ``job_id`` if it is still queued, and record how the run ended."""
+    job = Job.objects.claim(job_id, worker=this_process())
+    if job is None:
+        return  # cancelled, or another copy of this message came first
+    try:
+        with JobContext(job) as context:
+            handlers.of(job).load_run()(context)
+    except Pending as error:
+        services.park(job, message=str(error))
+    except Cancelled:
+        # Usually the row says so already; if the handler stopped by itself, it is written here.
+        services.end(job.pk, state=State.CANCELLED, claim=job.claim, reason="cancelled")
+    except USERS_FAULT as error:
+        _fail(job, error, reason=str(error), fault=Fault.USER)
+    except JobTimeoutException as error:
+        _fail(job, error, reason=f"ran past its limit of {job.limit_s} s", fault=Fault.OURS)
+    except WORTH_ANOTHER_TRY as error:
+        log.warning("job %s: %s", job.pk, error)
+        if job.attempt < job.max_attempts:
+            services.recover(job, why=str(error)[:200])
+        else:
+            _fail(job, error, reason=str(error), fault=Fault.OURS)
+    except Exception as error:  # noqa: BLE001 (whatever it was, the job must not stay unfinished)
+        log.exception("job %s (%s) crashed", job.pk, job.kind)
+        _fail(job, error, reason=f"internal error: {type(error).__name__}", fault=Fault.OURS)
+    else:
+        services.end(job.pk, state=State.FINISHED, claim=job.claim)
+    finally:
+        connections.close_all()
+
+
+def _fail(job: Job, error: Exception, *, reason: str, fault: Fault) -> None:
+    services.end(
+        job.pk,
+        state=State.FAILED,
+        claim=job.claim,
+        reason=reason,
+        fault=fault,
+        error=type(error).__name__,
+        traceback="".join(traceback.format_exception(error)),
+    )

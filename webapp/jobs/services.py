@@ -1,0 +1,236 @@
+"""The life of a job: make, queue, end, cancel, and sweep up after dead workers.
+
+Each change of state is one filtered update; who changed no row lost the race and does nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from webapp.jobs import handlers, queues
+from webapp.jobs.choices import ALIVE, FINAL, Fault, Kind, State
+from webapp.jobs.models import Job
+from webapp.jobs.processes import is_alive, is_here
+
+log = logging.getLogger(__name__)
+
+SILENCE = timedelta(seconds=15)  # without a heartbeat for so long, a worker elsewhere is dead
+LONG_SILENCE = timedelta(seconds=180)  # ... one whose process still lives here may just be stuck
+LOST_AFTER = timedelta(
+    seconds=5
+)  # a queued job that Redis does not know after this is pushed again
+OVERTIME = timedelta(seconds=60)  # past its deadline for so long, a job is ended from outside
+
+
+def create(
+    *,
+    kind: Kind,
+    queue: str,
+    payload: dict[str, Any],
+    owner: User | None = None,
+    limit_s: int = 600,
+    max_attempts: int = 3,
+) -> Job:
+    """A new queued job; Redis gets it when the transaction commits."""
+    job = Job.objects.create(
+        kind=kind,
+        queue=queue,
+        payload=payload,
+        owner=owner,
+        limit_s=limit_s,
+        max_attempts=max_attempts,
+        sent=1,
+    )
+    transaction.on_commit(lambda: _push(job.pk))
+    return job
+
+
+def requeue(job_id: int, *, states: tuple[State, ...], **changes: Any) -> bool:
+    """Queue a job again if it is in one of ``states``; whether it was."""
+    changed = Job.objects.filter(pk=job_id, state__in=states).update(
+        state=State.QUEUED,
+        sent=F("sent") + 1,
+        queued_at=timezone.now(),
+        heartbeat=None,
+        ended=None,
+        worker="",
+        **changes,
+    )
+    if changed == 1:
+        transaction.on_commit(lambda: _push(job_id))
+    return changed == 1
+
+
+def wake(job_id: int) -> bool:
+    """Let a waiting job go on."""
+    return requeue(job_id, states=(State.WAITING,), message="")
+
+
+def restart(job: Job) -> bool:
+    """Run an ended job once more, as if it were new."""
+    return requeue(
+        job.pk, states=FINAL, attempt=1, reason="", error="", fault=Fault.NONE, traceback=""
+    )
+
+
+def end(
+    job_id: int,
+    *,
+    state: State,
+    claim: int | None = None,
+    states: tuple[State, ...] = (State.RUNNING,),
+    reason: str = "",
+    fault: Fault = Fault.NONE,
+    error: str = "",
+    traceback: str = "",
+) -> bool:
+    """Give a job its final state, if it is in one of ``states`` (and held by ``claim``)."""
+    rows = Job.objects.filter(pk=job_id, state__in=states)
+    if claim is not None:
+        rows = rows.filter(claim=claim)
+    values: dict[str, Any] = {} if state != State.FINISHED else {"progress": 1.0}
+    with transaction.atomic():
+        changed = rows.update(
+            state=state,
+            ended=timezone.now(),
+            reason=reason,
+            fault=fault,
+            error=error,
+            traceback=traceback,
+            **values,
+        )
+        if changed != 1:
+            return False
+        job = Job.objects.get(pk=job_id)
+        handlers.of(job).call_ended(job)
+        if state != State.FINISHED:
+            _release(job)
+        transaction.on_commit(lambda: _wake_needed_by(job))
+    if state == State.FAILED:
+        log.warning("job %s (%s) failed: %s", job_id, job.kind, reason)
+    return True
+
+
+def cancel(job: Job, *, reason: str) -> bool:
+    """Cancel a job that has not ended. A running worker sees it within a few seconds."""
+    return end(job.pk, state=State.CANCELLED, states=ALIVE, reason=reason)
+
+
+def need(job: Job, other: Job) -> None:
+    """``job`` cannot go on before ``other`` has ended, well or badly."""
+    job.waits_for.add(other)
+
+
+def _release(job: Job) -> None:
+    """Cancel what only ``job`` was waiting for."""
+    for other in job.waits_for.filter(state__in=ALIVE):
+        if not other.needed_by.filter(state__in=ALIVE).exists():
+            cancel(other, reason="nobody waits for it any more")
+
+
+def _wake_needed_by(job: Job) -> None:
+    for waiting in job.needed_by.filter(state=State.WAITING):
+        if waiting.is_ready:
+            wake(waiting.pk)
+
+
+def park(job: Job, *, message: str) -> None:
+    """A running job starts to wait, and frees its worker. Progress ends the count of attempts.
+
+    What it waits for may end between its look and this update, so look once more afterwards:
+    who ends it either saw the job waiting, or is seen here.
+    """
+    changed = Job.objects.filter(pk=job.pk, state=State.RUNNING, claim=job.claim).update(
+        state=State.WAITING, message=message[:300], attempt=1, heartbeat=None, worker=""
+    )
+    if changed == 1 and job.is_ready:
+        wake(job.pk)
+
+
+def sweep() -> int:
+    """Put right what died: lost workers, jobs that Redis forgot, missed wake-ups. Idempotent.
+
+    Returns how many jobs it touched.
+    """
+    return _end_overdue() + _recover_dead() + _push_lost() + _wake_ready()
+
+
+def _end_overdue() -> int:
+    now = timezone.now()
+    count = 0
+    for job in Job.objects.filter(state=State.RUNNING, started__isnull=False):
+        if job.deadline is not None and now > job.deadline + OVERTIME:
+            reason = f"ran past its limit of {job.limit_s} s"
+            count += end(
+                job.pk, state=State.FAILED, claim=job.claim, reason=reason, fault=Fault.OURS
+            )
+    return count
+
+
+def _recover_dead() -> int:
+    now = timezone.now()
+    count = 0
+    for job in Job.objects.filter(state=State.RUNNING):
+        beat = job.heartbeat or job.queued_at
+        if is_here(job.worker):
+            dead = not is_alive(job.worker) or beat < now - LONG_SILENCE
+        else:
+            dead = beat < now - SILENCE
+        count += dead and recover(job, why="its worker died")
+    return count
+
+
+def recover(job: Job, *, why: str) -> bool:
+    """Queue a job again whose run was lost, or fail it after the last attempt."""
+    if job.attempt >= job.max_attempts:
+        reason = f"{why} in attempt {job.attempt} of {job.max_attempts}"
+        return end(job.pk, state=State.FAILED, claim=job.claim, reason=reason, fault=Fault.OURS)
+    with transaction.atomic():
+        # The claim moves on too: should the lost run come back, it no longer owns the job.
+        mine = Job.objects.filter(pk=job.pk, state=State.RUNNING, claim=job.claim)
+        if mine.update(claim=F("claim") + 1) != 1:
+            return False
+        log.warning("job %s (%s): %s; queued again", job.pk, job.kind, why)
+        return requeue(job.pk, states=(State.RUNNING,), attempt=F("attempt") + 1, message=why)
+
+
+def _push_lost() -> int:
+    overdue = Job.objects.queued().filter(queued_at__lt=timezone.now() - LOST_AFTER)
+    known: dict[str, set[str]] = {}
+    count = 0
+    for job in overdue:
+        if job.queue not in known:
+            known[job.queue] = queues.waiting_ids(job.queue)
+        if job.rq_id not in known[job.queue]:
+            # A new id, so that a late first copy and this one are two entries; the claim lets one win.
+            changed = Job.objects.filter(pk=job.pk, state=State.QUEUED, sent=job.sent).update(
+                sent=F("sent") + 1
+            )
+            if changed == 1:
+                _push(job.pk)
+                count += 1
+    return count
+
+
+def _wake_ready() -> int:
+    waiting = Job.objects.filter(state=State.WAITING)
+    return sum(job.is_ready and wake(job.pk) for job in waiting)
+
+
+def _push(job_id: int) -> None:
+    job = Job.objects.filter(pk=job_id, state=State.QUEUED).first()
+    if job is None:
+        return
+    try:
+        queues.push(job)
+    except RedisError as error:
+        # The row stays queued and says so; the sweeper pushes it when Redis is back.
+        log.warning("job %s waits for Redis: %s", job_id, error)

@@ -1,0 +1,131 @@
+"""The leaderboard: publish what searches found, list it, withdraw it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from webapp.catalog.choices import Visibility
+from webapp.leaderboard import ranking
+from webapp.leaderboard.models import Entry
+from webapp.searches.models import Search
+
+if TYPE_CHECKING:
+    from engine.arms import Arm
+    from engine.result import Chosen, Result
+
+
+def publish(search: Search) -> list[Entry]:
+    """Make entries of the chosen arms of a finished search; the same ones if asked again.
+
+    Only what has a file with mAP and latency measured on it becomes an entry: a cost study makes
+    none. Called by the search's worker.
+    """
+    from engine.result import Result
+
+    result = Result.model_validate(search.result)
+    arms = {arm.name: arm for arm in result.arms}
+    with transaction.atomic():
+        entries = [
+            _publish(search, result, arms[chosen.arm], chosen)
+            for chosen in result.chosen
+            if chosen.arm == result.verdict.chosen and _is_complete(arms[chosen.arm])
+        ]
+        for entry in entries:
+            ranking.rank_group(entry)
+    return entries
+
+
+def _is_complete(arm: Arm) -> bool:
+    figures = (arm.file, arm.map50, arm.map50_95, arm.latency_ms, arm.latency_ratio)
+    return None not in figures
+
+
+def _publish(search: Search, result: Result, arm: Arm, chosen: Chosen) -> Entry:
+    request = search.request
+    if request.data_set is None:
+        raise ValueError(f"search {search.pk} has an mAP but no data set")
+    uploaded = next((other for other in result.arms if other.name == "uploaded"), None)
+    files = {"model": chosen.model, "assignment": chosen.assignment}
+    files |= {"state_dict": chosen.state_dict} if chosen.state_dict else {}
+    files |= {"yaml": chosen.yaml} if chosen.yaml else {}
+    values: dict[str, Any] = {
+        "owner": request.owner,
+        "detector": request.detector,
+        "data_set": request.data_set,
+        "name": request.name,
+        "family": result.model.family,
+        "target": result.target,
+        "kind": result.kind,
+        "device_model": _device_model(search, result, arm),
+        "data_set_version": request.data_set.version,
+        "imgsz": result.model.imgsz,
+        "assignment": arm.assignment.mapping,
+        "assignment_hash": arm.assignment.hash,
+        "file": chosen.model.path,
+        "file_sha256": chosen.model.sha256,
+        "files": {Path(file.path).name: file.path for file in files.values() if file},
+        "map50": arm.map50,
+        "map50_95": arm.map50_95,
+        "map_low": arm.map50_95_ci[0] if arm.map50_95_ci else None,
+        "map_high": arm.map50_95_ci[1] if arm.map50_95_ci else None,
+        "loss": arm.loss,
+        "loss_low": arm.loss_ci[0] if arm.loss_ci else None,
+        "loss_high": arm.loss_ci[1] if arm.loss_ci else None,
+        "latency_ms": arm.latency_ms,
+        "ratio": arm.latency_ratio,
+        "ratio_low": arm.ratio_ci[0] if arm.ratio_ci else None,
+        "ratio_high": arm.ratio_ci[1] if arm.ratio_ci else None,
+        "ratio_to_uploaded": _ratio_to(uploaded, arm),
+        "memory": arm.memory,
+        "memory_unit": arm.memory_unit or "",
+        "memory_ratio": arm.memory_ratio,
+        "verdict": result.verdict.kind,
+        "sentence": result.verdict.sentence,
+        "arms": search.result["arms"] if search.result else [],
+        "notes": result.notes,
+        "public": request.visibility == Visibility.PUBLIC,
+    }
+    # An entry is published once: a second run of the search's last step changes nothing.
+    entry, _ = Entry.objects.get_or_create(search=search, arm=arm.name, defaults=values)
+    return entry
+
+
+def _ratio_to(uploaded: Arm | None, arm: Arm) -> float | None:
+    """Latency of ``arm`` over that of the uploaded file: the quotient of their paired ratios."""
+    if uploaded is None or not uploaded.latency_ratio or arm.latency_ratio is None:
+        return None
+    return arm.latency_ratio / uploaded.latency_ratio
+
+
+def _device_model(search: Search, result: Result, arm: Arm) -> str:
+    """What was measured on: the lease's own record of its CPU, else the device's row."""
+    lease = result.provenance.leases.get(arm.lease or "")
+    recorded = lease.machine.get("cpu_model") if lease and result.kind == "measured" else None
+    if recorded:
+        return str(recorded)[:120]
+    return search.device.model if search.device and search.device.model else "unknown"
+
+
+def withdraw(entry: Entry, *, reason: str) -> bool:
+    """Take an entry off the leaderboard; its page stays, with the reason."""
+    with transaction.atomic():
+        changed = Entry.objects.filter(pk=entry.pk, withdrawn__isnull=True).update(
+            withdrawn=timezone.now(), withdrawn_reason=reason[:300], rank=None
+        )
+        if changed == 1:
+            ranking.rank_group(entry)
+    return changed == 1
+
+
+def file_path(entry: Entry, name: str) -> Path | None:
+    """Where the download ``name`` of an entry lies, or None if it has no such file."""
+    relative = entry.files.get(name)
+    if relative is None:
+        return None
+    folder = entry.search.path.resolve()
+    path = (folder / relative).resolve()
+    return path if path.is_relative_to(folder) and path.is_file() else None

@@ -1,0 +1,227 @@
+"""Search requests: make them, follow them, end them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from devices import activations as catalog
+from webapp.catalog.choices import UploadState, Visibility
+from webapp.catalog.models import DataSet, Detector
+from webapp.errors import NotReady, Refused
+from webapp.jobs import queues
+from webapp.jobs import services as jobs
+from webapp.jobs.choices import ALIVE, FINAL, Kind, State
+from webapp.jobs.models import Job
+from webapp.pool.services import choose_device
+from webapp.searches.choices import Recipe
+from webapp.searches.models import Search, SearchEvent, SearchRequest
+
+SEARCH_LIMIT_S = 6 * 3600
+DEFAULT_ACTIVATIONS = ("relu", "silu", "hardswish", "leaky_relu")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a request asks for beside the model and the data set. None: the engine's default."""
+
+    targets: Sequence[str]
+    activations: Sequence[str] = DEFAULT_ACTIVATIONS
+    recipe: str = Recipe.SUPERNET
+    max_latency_ratio: float | None = None
+    max_memory_ratio: float | None = None
+    max_map_loss: float | None = None
+    epochs: int | None = None
+    time_limit_min: float | None = None
+    seed: int = 0
+    imgsz: int | None = None
+
+
+def create_request(
+    *,
+    owner: User,
+    detector: Detector,
+    data_set: DataSet | None,
+    wish: Wish,
+    name: str = "",
+    visibility: str = Visibility.PUBLIC,
+) -> SearchRequest:
+    """A request and one queued search a target.
+
+    Raises:
+        devices.errors.BadRequest: an unknown target or activation; the message lists the known.
+        Refused: a value out of its range, or a target that no device offers now.
+        NotReady: the model or the data set has not passed its check.
+    """
+    _check_upload(detector, "model")
+    if data_set is not None:
+        _check_upload(data_set, "data set")
+    _check_wish(wish)
+    if visibility not in Visibility.values:
+        raise Refused(f"unknown visibility {visibility!r}; known: {', '.join(Visibility.values)}")
+    targets = list(dict.fromkeys(wish.targets))
+    devices = {target: choose_device(target) for target in targets}
+    values = asdict(wish) | {
+        "targets": targets,
+        "activations": list(catalog.check(list(wish.activations))),
+    }
+    with transaction.atomic():
+        request = SearchRequest.objects.create(
+            owner=owner,
+            name=name.strip()[:120] or detector.name,
+            detector=detector,
+            data_set=data_set,
+            visibility=visibility,
+            **values,
+        )
+        for target in targets:
+            search = Search(request=request, target=target, device=devices[target])
+            search.job = jobs.create(
+                kind=Kind.SEARCH,
+                queue=queues.SEARCH,
+                payload={"id": search.pk},
+                owner=owner,
+                limit_s=SEARCH_LIMIT_S,
+            )
+            search.save(force_insert=True)
+    return request
+
+
+def _check_upload(upload: Detector | DataSet, what: str) -> None:
+    if upload.state == UploadState.REFUSED:
+        raise NotReady(f"{what} {upload.name!r} was refused: {upload.reason}")
+    if not upload.is_ready:
+        raise NotReady(f"{what} {upload.name!r} is still being checked; ask again when it is ready")
+
+
+def _check_wish(wish: Wish) -> None:
+    if not wish.targets:
+        raise Refused("no target given; name at least one")
+    if wish.recipe not in Recipe.values:
+        raise Refused(f"unknown recipe {wish.recipe!r}; known: {', '.join(Recipe.values)}")
+    _check_range("max_latency_ratio", wish.max_latency_ratio, above=0, most=10)
+    _check_range("max_memory_ratio", wish.max_memory_ratio, above=0, most=10)
+    _check_range("max_map_loss", wish.max_map_loss, above=-1e-12, most=1)
+    _check_range("epochs", wish.epochs, above=0, most=settings.MAX_EPOCHS)
+    _check_range("time_limit_min", wish.time_limit_min, above=0, most=settings.MAX_TIME_LIMIT_MIN)
+    _check_range("imgsz", wish.imgsz, above=31, most=2048)
+    if wish.imgsz is not None and wish.imgsz % 32:
+        raise Refused(f"imgsz is {wish.imgsz}; accepted: multiples of 32 from 32 to 2048")
+
+
+def _check_range(name: str, value: float | None, *, above: float, most: float) -> None:
+    if value is not None and not above < value <= most:
+        low = f"from {above + 1:g}" if name in {"epochs", "imgsz"} else f"above {max(above, 0):g}"
+        raise Refused(f"{name} is {value:g}; accepted: {low} up to {most:g}")
+
+
+def cancel_search(search: Search, *, reason: str = "cancelled by its owner") -> bool:
+    """Cancel a search that has not ended, with what only it was waiting for."""
+    return search.job is not None and jobs.cancel(search.job, reason=reason)
+
+
+def cancel_request(request: SearchRequest, *, reason: str = "cancelled by its owner") -> int:
+    """Cancel every search of a request that has not ended; how many that were."""
+    searches = request.searches.select_related("job").filter(job__state__in=ALIVE)
+    return sum(cancel_search(search, reason=reason) for search in searches)
+
+
+def retry(search: Search) -> bool:
+    """Run a failed or cancelled search again from the stages that it finished."""
+    job = search.job
+    if job is None or job.state not in {State.FAILED, State.CANCELLED}:
+        return False
+    for needed in job.waits_for.filter(state__in=[State.FAILED, State.CANCELLED]):
+        jobs.restart(needed)
+    return jobs.restart(job)
+
+
+def search_job_ended(job: Job) -> None:
+    """Log how a search ended."""
+    search = Search.objects.filter(job=job).first()
+    if search is not None:
+        SearchEvent.objects.create(
+            search=search, stage=search.stage, kind="log", message=job.reason or job.state
+        )
+
+
+def training_job_ended(job: Job) -> None:
+    """Nothing to record: the training's folder holds the weights, its job holds the reason."""
+
+
+def measurement_job_ended(job: Job) -> None:
+    """Nothing to record: the result was stored before, the job holds the reason."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is. ``position`` is 1 for the next in its queue, None when not queued.
+
+    ``waiting`` is what it waits for: kind, title, state, fraction, message, queue position.
+    """
+
+    state: str
+    fraction: float
+    stage: str
+    message: str
+    reason: str
+    position: int | None
+    stages: list[dict[str, Any]]
+    waiting: list[dict[str, Any]]
+    is_final: bool
+
+
+def progress(search: Search) -> Progress:
+    """How far ``search`` is, for its page and the API."""
+    job = search.job
+    if job is None:
+        return Progress(
+            state=State.FAILED,
+            fraction=0.0,
+            stage=search.stage,
+            message="",
+            reason="its job was removed",
+            position=None,
+            stages=search.stages,
+            waiting=[],
+            is_final=True,
+        )
+    return Progress(
+        state=job.state,
+        fraction=job.progress,
+        stage=search.stage,
+        message=job.message,
+        reason=job.reason,
+        position=job.position,
+        stages=search.stages,
+        waiting=_waiting(job) if job.state == State.WAITING else [],
+        is_final=job.state in FINAL,
+    )
+
+
+def _waiting(job: Job) -> list[dict[str, Any]]:
+    rows = job.waits_for.filter(state__in=ALIVE).select_related("training", "measurement")
+    return [
+        {
+            "kind": other.kind,
+            "title": _title(other),
+            "state": other.state,
+            "fraction": other.progress,
+            "message": other.message,
+            "position": other.position,
+        }
+        for other in rows
+    ]
+
+
+def _title(job: Job) -> str:
+    if job.kind == Kind.TRAIN:
+        return str(job.training)
+    if job.kind == Kind.MEASURE:
+        return f"measurement {job.measurement.document['id']}"
+    return str(job)

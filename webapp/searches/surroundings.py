@@ -1,0 +1,198 @@
+"""What a search or a training asks for, answered by the database and the queues.
+
+``measure`` and ``train`` return what is there; what is not there yet is queued for another worker,
+and the asking job ends with ``Pending`` until it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from devices import errors as device_errors
+from devices import hostlock
+from devices.protocol import MeasureJob, MeasureResult
+from engine.errors import EngineError, Pending, UserError
+from engine.services import Event
+from webapp.jobs import queues
+from webapp.jobs import services as jobs
+from webapp.jobs.choices import FINAL, Fault, Kind, State
+from webapp.jobs.models import Job
+from webapp.searches import stages
+from webapp.searches.models import Measurement, Search, SearchEvent, Training
+
+if TYPE_CHECKING:
+    from engine.training.spec import TrainingSpec
+    from webapp.jobs.context import JobContext
+
+MEASURE_LIMIT_S = 3600
+TRAIN_LIMIT_S = 24 * 3600
+_WRITE_EVERY_S = 1.0
+
+
+def content_hash(job: MeasureJob) -> str:
+    """What a measure job asks for, wherever its files lie."""
+    document = job.model_dump(mode="json", exclude={"keep_files"})
+    for arm in document["arms"]:
+        del arm["file"]["path"]
+    if document["calibration"]:
+        del document["calibration"]["path"]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+class _Surroundings:
+    """What trainings and searches have in common."""
+
+    def __init__(self, context: JobContext) -> None:
+        self.context = context
+
+    def train(self, spec: TrainingSpec) -> Path:
+        """The folder of the finished training; Pending while it is queued or runs."""
+        self.context.check()
+        training = _training(spec, owner=self.context.job)
+        job = training.job
+        if job is None:
+            raise EngineError(f"training {spec.hash} has no job")
+        if job.state in {State.FAILED, State.CANCELLED} and _ended_before(job, self.context.job):
+            # Somebody else's attempt; a new search may try again.
+            jobs.restart(job)
+            job.refresh_from_db()
+        if job.state == State.FINISHED:
+            return training.path
+        if job.state in FINAL:
+            _raise_failure(job, what=f"training {spec.title!r}")
+        jobs.need(self.context.job, job)
+        raise Pending(f"waits for the training: {spec.title}")
+
+    def pause_point(self) -> None:
+        """Between batches: end if cancelled, wait while somebody measures on this host."""
+        self.context.check()
+        hostlock.pause_point()
+
+
+class TrainingSurroundings(_Surroundings):
+    """For a training; it may ask for the training that it starts from."""
+
+    def emit(self, event: Event) -> None:
+        self.context.check()
+        if event.fraction is not None or event.message:
+            self.context.progress(event.fraction or 0.0, event.message or event.stage)
+
+    def measure(self, job: MeasureJob) -> MeasureResult:
+        raise EngineError(f"a training asked for the measurement {job.id}")
+
+
+class SearchSurroundings(_Surroundings):
+    """For a search."""
+
+    def __init__(self, context: JobContext, search: Search) -> None:
+        super().__init__(context)
+        self.search = search
+        self._written = 0.0
+
+    def measure(self, job: MeasureJob) -> MeasureResult:
+        """The result of ``job`` on the search's device; Pending while it is queued or runs."""
+        self.context.check()
+        measurement = self._measurement(job)
+        row = measurement.job
+        if row is None:
+            raise EngineError(f"measurement {job.id} has no job")
+        if row.state == State.FINISHED:
+            return MeasureResult.model_validate(measurement.result)
+        if row.state in FINAL:
+            _raise_failure(row, what=f"measurement {job.id!r}")
+        jobs.need(self.context.job, row)
+        raise Pending(f"waits for the measurement: {job.id}")
+
+    def emit(self, event: Event) -> None:
+        """Keep the stages; write them at once when something begins or ends, else once a second."""
+        self.context.check()
+        new = stages.apply(
+            self.search.stages,
+            stage=event.stage,
+            kind=event.kind,
+            message=event.message,
+            fraction=event.fraction,
+            at=event.at,
+        )
+        self.context.progress(stages.overall(self.search.stages), event.message or event.stage)
+        if not new and time.monotonic() - self._written < _WRITE_EVERY_S:
+            return
+        self._written = time.monotonic()
+        self.search.stage = event.stage
+        self.search.save(update_fields=["stage", "stages"])
+        if new:
+            SearchEvent.objects.create(
+                search=self.search,
+                stage=event.stage,
+                kind=event.kind,
+                message=event.message,
+                fraction=event.fraction,
+            )
+
+    def _measurement(self, job: MeasureJob) -> Measurement:
+        digest = content_hash(job)
+        known = Measurement.objects.select_related("job").filter(search=self.search, hash=digest)
+        if (found := known.first()) is not None:
+            return found
+        device = self.search.device
+        if device is None:
+            raise EngineError(f"the device of search {self.search.pk} was removed from the pool")
+        with transaction.atomic():
+            measurement = Measurement.objects.create(
+                search=self.search,
+                device=device,
+                hash=digest,
+                document=job.model_dump(mode="json"),
+            )
+            measurement.job = jobs.create(
+                kind=Kind.MEASURE,
+                queue=device.queue,
+                payload={"id": measurement.pk},
+                owner=self.context.job.owner,
+                limit_s=MEASURE_LIMIT_S,
+            )
+            measurement.save(update_fields=["job"])
+            jobs.need(self.context.job, measurement.job)
+        return measurement
+
+
+def _training(spec: TrainingSpec, *, owner: Job) -> Training:
+    found = Training.objects.select_related("job").filter(hash=spec.hash).first()
+    if found is not None and found.job is not None:
+        return found
+    with transaction.atomic():
+        training, _ = Training.objects.get_or_create(
+            hash=spec.hash,
+            defaults={"title": spec.title, "spec": json.loads(spec.to_json())},
+        )
+        if training.job is None:
+            training.job = jobs.create(
+                kind=Kind.TRAIN,
+                queue=queues.TRAIN,
+                payload={"id": training.pk},
+                owner=owner.owner,
+                limit_s=TRAIN_LIMIT_S,
+            )
+            training.save(update_fields=["job"])
+    return training
+
+
+def _ended_before(job: Job, asking: Job) -> bool:
+    return job.ended is not None and job.ended < asking.created
+
+
+def _raise_failure(job: Job, *, what: str) -> None:
+    """Raise the error that ended ``job``, as nearly as the asking search would have met it."""
+    text = f"{what}: {job.reason}"
+    kind = getattr(device_errors, job.error, None)
+    if isinstance(kind, type) and issubclass(kind, device_errors.DeviceError):
+        raise kind(job.reason)
+    if job.fault == Fault.USER:
+        raise UserError(text)
+    raise EngineError(text)

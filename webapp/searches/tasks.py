@@ -1,0 +1,119 @@
+"""What the workers of the queues ``search``, ``train`` and ``device-...`` do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from webapp.catalog.files import local_path
+from webapp.leaderboard import services as leaderboard
+from webapp.pool.services import host_lease, record_noise
+from webapp.searches.models import Measurement, Search, Training
+
+if TYPE_CHECKING:
+    from devices.protocol import MeasureJob
+    from engine.search import SearchSpec
+    from webapp.jobs.context import JobContext
+
+_MEASURE_TIMEOUT_S = 1800.0
+
+
+def search(context: JobContext) -> None:
+    """Run a search as far as it goes; the engine goes on from the stages that it finished."""
+    from engine import search as engine
+    from webapp.searches.surroundings import SearchSurroundings
+
+    row = Search.objects.select_related(
+        "request__detector", "request__data_set", "request__owner", "device"
+    ).get(pk=context.job.payload["id"])
+    path = engine.run(spec_of(row), SearchSurroundings(context, row))
+    row.result = json.loads(path.read_text(encoding="utf-8"))
+    row.save(update_fields=["result"])
+    leaderboard.publish(row)
+
+
+def spec_of(search: Search) -> SearchSpec:
+    """What the engine is asked to do."""
+    from engine.search import SearchSpec
+
+    request = search.request
+    detector, data_set = request.detector, request.data_set
+    return SearchSpec(
+        model=local_path(detector.file, sha256=detector.sha256),
+        target=search.target,
+        data=None if data_set is None else data_set.path,
+        imgsz=request.imgsz,
+        activations=tuple(request.activations),
+        recipe=request.recipe,
+        max_latency_ratio=request.max_latency_ratio,
+        max_memory_ratio=request.max_memory_ratio,
+        max_map_loss=request.max_map_loss,
+        epochs=request.epochs,
+        time_limit_min=request.time_limit_min,
+        seed=request.seed,
+        out=search.path,
+        resume=True,
+    )
+
+
+def train(context: JobContext) -> None:
+    """Run a training, resuming from its folder."""
+    from engine import training as engine
+    from engine.training.spec import TrainingSpec
+    from webapp.searches.surroundings import TrainingSurroundings
+
+    row = Training.objects.get(pk=context.job.payload["id"])
+    spec = TrainingSpec.from_json(json.dumps(row.spec))
+    engine.run(spec, folder=row.path, services=TrainingSurroundings(context))
+
+
+def measure(context: JobContext) -> None:
+    """Run a measure job on this worker's device.
+
+    Raises:
+        devices.errors.DeviceError: it could not be measured.
+    """
+    from devices import targets
+    from devices.protocol import MeasureJob
+    from devices.transports import local
+
+    row = Measurement.objects.select_related("device__host", "search").get(
+        pk=context.job.payload["id"]
+    )
+    job = MeasureJob.model_validate(row.document)
+    device = row.device
+    if device is None:
+        raise RuntimeError("the device was removed from the pool")
+    # A cost model measures nothing, so it disturbs nobody and nobody disturbs it.
+    exclusive = targets.get(job.target).kind == "measured"
+    with host_lease(context, device=device, exclusive=exclusive):
+        result = local.run(
+            job,
+            timeout_s=_MEASURE_TIMEOUT_S,
+            progress=context.progress,
+            cancelled=context.cancelled,
+        )
+    context.check()
+    row.result = result.model_dump(mode="json")
+    row.save(update_fields=["result"])
+    if exclusive:
+        record_noise(
+            device=device,
+            target=job.target,
+            result=row.result,
+            same=_like_baseline(job),
+            measurement_id=row.pk,
+        )
+
+
+def _like_baseline(job: MeasureJob) -> set[str]:
+    """The arms that are the baseline under another name: what A/A compares."""
+    base = next(arm for arm in job.arms if arm.name == job.baseline)
+    return {
+        arm.name
+        for arm in job.arms
+        if arm.name != base.name
+        and arm.file.sha256 == base.file.sha256
+        and arm.assignment == base.assignment
+        and arm.ready == base.ready
+    }
