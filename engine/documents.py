@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -11,11 +13,13 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    ValidationError,
     WithJsonSchema,
 )
 
 from devices.assignment import Assignment
 from devices.errors import BadRequest
+from engine.errors import BadSearch
 
 FiguresKind = Literal["measured", "modelled", "emulated"]
 Range = tuple[float, float]  # a 95 % interval: (low, high)
@@ -25,8 +29,37 @@ class Document(BaseModel):
     """A value that is written as JSON: unknown fields are refused, nothing is changed in place."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        allow_inf_nan=False,
     )
+
+    def write(self, path: Path) -> None:
+        """Write the document to ``path``, which appears (or is replaced) only when it is whole."""
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            part.write_text(self.model_dump_json(indent=1) + "\n")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The document in ``path``.
+
+        Raises:
+            BadSearch: there is no such file, or it holds something else; the first fault is named.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise BadSearch(f"cannot read {path}: {error.strerror}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise BadSearch(f"{path} is no {cls.__name__}: {where}: {first['msg']}") from None
 
 
 class AssignmentDocument(Document):
