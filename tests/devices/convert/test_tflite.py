@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from devices import activations, graph
+from devices.convert import tflite
+from devices.errors import BadRequest, Unsupported
+from tests.devices.convert import small_nets
+from tests.devices.convert.small_nets import Net
+
+
+def _run_tflite(content: bytes, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The outputs as real numbers, NCHW."""
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    (given,) = interpreter.get_input_details()
+    scale, zero = given["quantization"]
+    integers = np.clip(np.round(image.transpose(0, 2, 3, 1) / scale) + zero, -128, 127)
+    interpreter.set_tensor(given["index"], integers.astype(np.int8))
+    interpreter.invoke()
+    results = []
+    for details in interpreter.get_output_details():
+        scale, zero = details["quantization"]
+        values = interpreter.get_tensor(details["index"]).astype(np.float32)
+        results.append(((values - zero) * scale).transpose(0, 3, 1, 2))
+    return results
+
+
+def _run_onnx(
+    model: onnx.ModelProto, tensors: list[str], image: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    del probe.graph.output[:]
+    for name in tensors:
+        probe.graph.output.add(name=name)
+    session = onnxruntime.InferenceSession(
+        probe.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return dict(zip(tensors, session.run(None, {"images": image}), strict=True))
+
+
+def _image(model: onnx.ModelProto) -> NDArray[np.float32]:
+    shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
+    return np.random.default_rng(1).random(shape, np.float32)
+
+
+def _ranges(model: onnx.ModelProto, image: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
+    names = [name for name in tflite.read(model).shapes if name != "images"]
+    values = _run_onnx(model, names, image)
+    return {"images": (0.0, 1.0)} | {n: (float(v.min()), float(v.max())) for n, v in values.items()}
+
+
+@pytest.mark.parametrize("activation", tflite.RUNS)
+@pytest.mark.parametrize("net", [small_nets.two_convolutions, small_nets.every_layer])
+def test_the_file_computes_what_the_onnx_computes(net: Any, activation: str) -> None:
+    model = net(activation)
+    image = _image(model)
+    converted = tflite.convert(model, lowering="tflite", ranges=_ranges(model, image))
+    (name,) = converted.network.outputs
+    wanted = _run_onnx(model, [name], image)[name]
+    (got,) = _run_tflite(converted.content, image)
+    assert got.shape == wanted.shape
+    step = float(wanted.max() - wanted.min()) / 255
+    assert np.abs(got - wanted).mean() < 3 * step
+    assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.99
+    assert converted.calibrated
+
+
+def test_every_catalog_activation_is_run_or_refused() -> None:
+    refused = set(activations.NAMES) - set(tflite.RUNS)
+    assert refused == {"mish", "selu"}
+
+
+@pytest.mark.parametrize("activation", ["mish", "selu"])
+def test_it_refuses_an_activation_without_operator(activation: str) -> None:
+    model = graph.swap(small_nets.two_convolutions(), {"act1": activation})
+    with pytest.raises(Unsupported, match=rf"'{activation}' \(site act1\).*relu, relu6"):
+        tflite.convert(model, lowering="tflite")
+
+
+def test_fixed_ranges_say_that_they_are_not_calibrated() -> None:
+    converted = tflite.convert(small_nets.two_convolutions(), lowering="tflite")
+    assert not converted.calibrated
+    (output,) = _run_tflite(converted.content, _image(small_nets.two_convolutions()))
+    assert output.shape == (1, 6, 16, 16)
+
+
+def test_silu_as_table_is_one_operator_less() -> None:
+    model = small_nets.two_convolutions()
+    names = {}
+    for lowering in ("tflite", "table"):
+        content = tflite.convert(model, lowering=lowering).content  # type: ignore[arg-type]
+        interpreter = Interpreter(model_content=content)
+        names[lowering] = [op["op_name"] for op in interpreter._get_ops_details()]
+    assert names["tflite"].count("LOGISTIC") == names["tflite"].count("MUL") == 2
+    assert "LOGISTIC" not in names["table"]
+    assert names["table"].count("HARD_SWISH") == 2
+
+
+def test_relu_is_fused_only_where_no_other_layer_reads_the_convolution() -> None:
+    net = Net(1, 3, 16, 16)
+    x = net.conv("conv0", "images", (3, 4))
+    (y,) = net.op("Relu", "act0", x)
+    (z,) = net.op("Add", "add", x, y)
+    model = net.model(net.conv("conv1", z, (4, 4)))
+    image = _image(model)
+    converted = tflite.convert(model, lowering="tflite", ranges=_ranges(model, image))
+    (got,) = _run_tflite(converted.content, image)
+    wanted = _run_onnx(model, ["conv1"], image)["conv1"]
+    assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.999
+
+
+def test_chunk_written_as_slices_computes_the_same() -> None:
+    model = small_nets.chunk_as_slices()
+    image = _image(model)
+    converted = tflite.convert(model, lowering="tflite", ranges=_ranges(model, image))
+    assert converted.network.host == ()
+    (got,) = _run_tflite(converted.content, image)
+    wanted = _run_onnx(model, ["last"], image)["last"]
+    assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.99
+
+
+def test_the_host_takes_over_behind_the_last_convolution_of_each_branch() -> None:
+    net = Net(1, 3, 32, 32)
+    x = net.silu("act0", net.conv("conv0", "images", (3, 8), stride=2))
+    boxes = net.conv("boxes", x, (8, 16), kernel=1)
+    classes = net.conv("classes", x, (8, 5), kernel=1)
+    flat = net.constant("flat", np.array([1, 4, 4, -1], np.int64))
+    (b,) = net.op("Reshape", "decode", boxes, flat)
+    (b,) = net.op("Transpose", "transpose", b, perm=[0, 2, 1, 3])
+    (b,) = net.op("Softmax", "softmax", b, axis=1)
+    integral = net.constant("integral", np.arange(4, dtype=np.float32).reshape(1, 4, 1, 1))
+    (b,) = net.op("Conv", "dfl", b, integral)
+    (c,) = net.op("Sigmoid", "scores", classes)
+    network = tflite.read(net.model(b, c))
+    assert network.outputs == ("boxes", "classes")
+    assert network.host == ("decode", "transpose", "softmax", "dfl", "scores")
+    assert network.owners() == {"conv0": "act0", "act0": "act0"}
+
+
+def test_it_names_the_operator_that_stands_before_a_convolution() -> None:
+    net = Net(1, 3, 16, 16)
+    x = net.conv("conv0", "images", (3, 4))
+    (t,) = net.op("Transpose", "attention/transpose", x, perm=[0, 1, 3, 2])
+    (x,) = net.op("MatMul", "attention/matmul", x, t)
+    model = net.model(net.conv("conv1", x, (4, 4)))
+    with pytest.raises(Unsupported, match=r"operator Transpose \(node attention/transpose\)"):
+        tflite.convert(model, lowering="tflite")
+
+
+def test_it_names_the_form_of_an_operator_that_it_cannot_place() -> None:
+    net = Net(1, 8, 16, 16)
+    model = net.model(net.conv("grouped", "images", (8, 8), group=2))
+    with pytest.raises(Unsupported, match=r"Conv \(node grouped\).*2 groups of 8 channels"):
+        tflite.convert(model, lowering="tflite")
+
+
+def test_it_refuses_an_image_of_open_size() -> None:
+    model = small_nets.two_convolutions()
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    with pytest.raises(BadRequest, match=r"'images' is \[1, 3, height, 32\]"):
+        tflite.convert(model, lowering="tflite")
+
+
+def test_it_refuses_two_images() -> None:
+    model = small_nets.two_convolutions()
+    model.graph.input.append(onnx.helper.make_tensor_value_info("other", 1, [1, 3, 32, 32]))
+    with pytest.raises(BadRequest, match="has 2 inputs"):
+        tflite.convert(model, lowering="tflite")
