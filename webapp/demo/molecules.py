@@ -70,9 +70,9 @@ def build(
             done += 1
             if progress:
                 progress(done, total)
-    document = {split: f"images/{split}" for split in ("train", "val", "test")}
-    text = yaml.safe_dump({**document, "names": dict(names)}, sort_keys=False)
-    (folder / "data.yaml").write_text(text)
+    document: dict[str, object] = {s: f"images/{s}" for s in ("train", "val", "test")}
+    document["names"] = dict(names)
+    (folder / "data.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     return Molecules(
         folder=folder,
         images={split: len(sketches) for split, sketches in chosen.items()},
