@@ -43,7 +43,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
 
 class Job(models.Model):
-    """One piece of work. Its state changes by filtered updates only: two workers cannot both win."""
+    """One piece of work. Its state changes by filtered updates only, so that one worker wins."""
 
     kind = models.CharField(max_length=20, choices=Kind.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)

@@ -46,7 +46,7 @@ def execute(job_id: int) -> None:
             services.recover(job, why=str(error)[:200])
         else:
             _fail(job, error, reason=str(error), fault=Fault.OURS)
-    except Exception as error:  # noqa: BLE001 (whatever it was, the job must not stay unfinished)
+    except Exception as error:  # whatever it was, the job must not stay unfinished
         log.exception("job %s (%s) crashed", job.pk, job.kind)
         _fail(job, error, reason=f"internal error: {type(error).__name__}", fault=Fault.OURS)
     else:

@@ -210,7 +210,7 @@ def _push_lost() -> int:
         if job.queue not in known:
             known[job.queue] = queues.waiting_ids(job.queue)
         if job.rq_id not in known[job.queue]:
-            # A new id, so that a late first copy and this one are two entries; the claim lets one win.
+            # A new id: should the first copy turn up late, these are two; the claim lets one win.
             changed = Job.objects.filter(pk=job.pk, state=State.QUEUED, sent=job.sent).update(
                 sent=F("sent") + 1
             )

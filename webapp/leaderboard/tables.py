@@ -24,7 +24,7 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class Filters:
-    """What a list is narrowed to. Empty: everything. ``data_set`` is a version (sha256) or an id."""
+    """What a list is narrowed to; empty: everything. ``data_set``: a version (sha256) or an id."""
 
     target: str = ""
     device_model: str = ""

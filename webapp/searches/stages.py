@@ -8,7 +8,7 @@ from webapp.searches.choices import StageState
 
 
 class Stage(TypedDict):
-    """One row: ``fraction`` 0 to 1, ``started`` in seconds since 1970, ``seconds`` once finished."""
+    """One row: ``fraction`` 0 to 1, ``started`` in Unix time, ``seconds`` once finished."""
 
     name: str
     state: str

@@ -1,0 +1,101 @@
+"""Rows as the API's documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webapp.api import schemas
+from webapp.catalog.models import DataSet, Detector
+from webapp.jobs.choices import FINAL
+from webapp.jobs.models import Job
+from webapp.leaderboard.models import Entry
+from webapp.searches.models import Search, SearchRequest
+from webapp.searches.services import progress
+
+
+def _job(job: Job | None) -> schemas.JobOut | None:
+    if job is None:
+        return None
+    return schemas.JobOut(
+        state=job.state, fraction=job.progress, message=job.message, position=job.position
+    )
+
+
+def _upload(upload: Detector | DataSet) -> dict[str, Any]:
+    fields = ("id", "name", "file_name", "sha256", "size", "state", "reason", "visibility")
+    return {name: getattr(upload, name) for name in fields} | {
+        "created": upload.created,
+        "job": _job(upload.job),
+        "classes": upload.names,
+    }
+
+
+def model(detector: Detector) -> schemas.ModelOut:
+    return schemas.ModelOut(
+        **_upload(detector),
+        kind=detector.kind,
+        family=detector.family,
+        imgsz=detector.imgsz,
+        has_weights=detector.has_weights,
+        sites=detector.sites,
+    )
+
+
+def data_set(row: DataSet) -> schemas.DataSetOut:
+    return schemas.DataSetOut(
+        **_upload(row), version=row.version, images=row.images, boxes=row.boxes
+    )
+
+
+def search(row: Search) -> schemas.SearchOut:
+    at = progress(row)
+    return schemas.SearchOut(
+        id=row.pk,
+        target=row.target,
+        device=row.device.slug if row.device else None,
+        state=at.state,
+        fraction=at.fraction,
+        stage=at.stage,
+        message=at.message,
+        reason=at.reason,
+        position=at.position,
+        stages=at.stages,
+        waiting=at.waiting,
+        verdict=row.result["verdict"]["sentence"] if row.result else None,
+        entries=[entry.pk for entry in row.entries.all()],
+    )
+
+
+def request(row: SearchRequest) -> schemas.RequestOut:
+    searches = list(row.searches.select_related("job", "device").prefetch_related("entries"))
+    names = set(schemas.RequestOut.model_fields) - {"model", "data_set", "state", "searches"}
+    return schemas.RequestOut(
+        **{name: getattr(row, name) for name in names},
+        model=row.detector_id,
+        data_set=row.data_set_id,
+        state="finished" if all(s.job and s.job.state in FINAL for s in searches) else "running",
+        searches=[
+            search(one) for one in sorted(searches, key=lambda s: row.targets.index(s.target))
+        ],
+    )
+
+
+def entry(row: Entry, *, detail: bool = False) -> schemas.EntryOut:
+    derived: dict[str, Any] = {
+        "search": row.search_id,
+        "request": row.search.request_id,
+        "owner": row.owner.username,
+        "data_set": row.data_set_id,
+        "map_ci": _pair(row.map_low, row.map_high),
+        "loss_ci": _pair(row.loss_low, row.loss_high),
+        "latency_ratio": row.ratio,
+        "ratio_ci": _pair(row.ratio_low, row.ratio_high),
+        "files": list(row.files),
+    }
+    plain = set(schemas.EntryOut.model_fields) - set(derived)
+    values = {name: getattr(row, name) for name in plain} | derived
+    return schemas.EntryDetail(**values, arms=row.arms) if detail else schemas.EntryOut(**values)
+
+
+def _pair(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)

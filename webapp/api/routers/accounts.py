@@ -1,0 +1,56 @@
+"""Accounts: sign up, and get a token."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+from ninja import Router
+from ninja.errors import HttpError
+
+from webapp.accounts.models import ApiToken
+from webapp.api import schemas
+from webapp.api.auth import SIGNED_IN, user_of
+from webapp.errors import Refused
+
+router = Router(tags=["accounts"])
+
+
+@router.post("/users", response={201: schemas.UserOut}, auth=None)
+def sign_up(request: HttpRequest, body: schemas.SignUp) -> tuple[int, dict[str, str]]:
+    """Make an account, where the site allows it."""
+    if not settings.SIGN_UP:
+        raise HttpError(403, "sign-up is closed on this site; ask its administrator")
+    user = User(username=body.username, email=body.email)
+    try:
+        User.username_validator(body.username)
+        validate_password(body.password, user)
+    except ValidationError as error:
+        raise Refused(" ".join(error.messages)) from None
+    user.set_password(body.password)
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError:
+        raise HttpError(409, f"the user name {body.username!r} is taken") from None
+    return 201, {"username": user.username}
+
+
+@router.post("/tokens", response={201: schemas.TokenOut}, auth=None)
+def make_token(request: HttpRequest, body: schemas.Credentials) -> tuple[int, dict[str, str]]:
+    """Exchange a user name and password for a token. It is shown this once."""
+    user = authenticate(request, username=body.username, password=body.password)
+    if not isinstance(user, User):
+        raise HttpError(401, "user name or password is wrong")
+    token, text = ApiToken.objects.issue(user=user, name=body.name)
+    return 201, {"token": text, "name": token.name, "prefix": token.prefix}
+
+
+@router.get("/users/me", response=schemas.UserOut, auth=SIGNED_IN)
+def who_am_i(request: HttpRequest) -> dict[str, str]:
+    """The user that the token or session belongs to."""
+    return {"username": user_of(request).username}

@@ -1,0 +1,83 @@
+"""Search requests and their searches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router
+
+from webapp.api import documents, schemas
+from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
+from webapp.catalog.models import DataSet, Detector
+from webapp.errors import NotReady
+from webapp.searches import services
+from webapp.searches.models import Search, SearchRequest
+
+router = Router(tags=["searches"])
+
+
+@router.post("/searches", response={201: schemas.RequestOut}, auth=SIGNED_IN)
+def create(request: HttpRequest, body: schemas.SearchIn) -> tuple[int, schemas.RequestOut]:
+    """Ask for a search. It has one search a target; they share trainings."""
+    user = user_of(request)
+    detector = Detector.objects.visible_to(user).filter(pk=body.model).first()
+    if detector is None:
+        raise missing("model", body.model)
+    data_set = None
+    if body.data_set is not None:
+        data_set = DataSet.objects.visible_to(user).filter(pk=body.data_set).first()
+        if data_set is None:
+            raise missing("data set", body.data_set)
+    wish = body.model_dump(exclude={"model", "data_set", "name", "visibility"})
+    row = services.create_request(
+        owner=user,
+        detector=detector,
+        data_set=data_set,
+        wish=services.Wish(**wish),
+        name=body.name,
+        visibility=body.visibility,
+    )
+    return 201, documents.request(row)
+
+
+@router.get("/searches", response=list[schemas.RequestOut], auth=SIGNED_IN)
+def mine(request: HttpRequest) -> list[schemas.RequestOut]:
+    """Your requests, the newest first."""
+    rows = SearchRequest.objects.filter(owner=user_of(request))[:50]
+    return [documents.request(row) for row in rows]
+
+
+@router.get("/searches/{request_id}", response=schemas.RequestOut, auth=ANYONE)
+def get(request: HttpRequest, request_id: str) -> schemas.RequestOut:
+    """A request with its searches: stages, progress, queue positions."""
+    return documents.request(_visible(request, request_id))
+
+
+@router.post("/searches/{request_id}/cancel", response=schemas.RequestOut, auth=SIGNED_IN)
+def cancel(request: HttpRequest, request_id: str) -> schemas.RequestOut:
+    """Cancel every search of the request that has not ended. Only its owner may."""
+    row = SearchRequest.objects.filter(pk=request_id, owner=user_of(request)).first()
+    if row is None:
+        raise missing("request", request_id)
+    services.cancel_request(row)
+    return documents.request(row)
+
+
+@router.get("/searches/{search_id}/result", auth=ANYONE)
+def result(request: HttpRequest, search_id: str) -> dict[str, Any]:
+    """result.json of a finished search; give the id of one of the request's searches."""
+    search = Search.objects.select_related("request", "job").filter(pk=search_id).first()
+    if search is None:
+        raise missing("search", search_id)
+    _visible(request, search.request_id)
+    if search.result is None:
+        raise NotReady(f"search {search_id} is {search.state} and has no result")
+    return dict(search.result)
+
+
+def _visible(request: HttpRequest, request_id: str) -> SearchRequest:
+    row = SearchRequest.objects.visible_to(request.user).filter(pk=request_id).first()
+    if row is None:
+        raise missing("request", request_id)
+    return row

@@ -1,0 +1,77 @@
+"""Models and data sets."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from ninja import File, Form, Router
+from ninja.files import UploadedFile
+
+from webapp.api import documents, schemas
+from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
+from webapp.catalog import services
+from webapp.catalog.choices import Visibility
+from webapp.catalog.models import DataSet, Detector
+
+router = Router(tags=["uploads"])
+
+
+@router.post("/models", response={201: schemas.ModelOut}, auth=SIGNED_IN)
+def upload_model(
+    request: HttpRequest,
+    file: UploadedFile = File(...),
+    name: str = Form(""),
+    visibility: str = Form(Visibility.PRIVATE.value),
+) -> tuple[int, schemas.ModelOut]:
+    """Upload a model (.pt, .yaml, .onnx) as multipart/form-data. A worker checks it: poll."""
+    detector = services.upload_model(
+        owner=user_of(request), file=file, name=name, visibility=visibility
+    )
+    return 201, documents.model(detector)
+
+
+@router.get("/models", response=list[schemas.ModelOut], auth=SIGNED_IN)
+def my_models(request: HttpRequest) -> list[schemas.ModelOut]:
+    """Your models, the newest first."""
+    rows = Detector.objects.filter(owner=user_of(request)).select_related("job")[:100]
+    return [documents.model(row) for row in rows]
+
+
+@router.get("/models/{model_id}", response=schemas.ModelOut, auth=ANYONE)
+def get_model(request: HttpRequest, model_id: str) -> schemas.ModelOut:
+    """A model: its state, classes and sites."""
+    rows = Detector.objects.visible_to(request.user).select_related("job")
+    detector = rows.filter(pk=model_id).first()
+    if detector is None:
+        raise missing("model", model_id)
+    return documents.model(detector)
+
+
+@router.post("/data-sets", response={201: schemas.DataSetOut}, auth=SIGNED_IN)
+def upload_data_set(
+    request: HttpRequest,
+    file: UploadedFile = File(...),
+    name: str = Form(""),
+    visibility: str = Form(Visibility.PRIVATE.value),
+) -> tuple[int, schemas.DataSetOut]:
+    """Upload a zip in YOLO layout as multipart/form-data. A worker checks it; poll its state."""
+    row = services.upload_data_set(
+        owner=user_of(request), file=file, name=name, visibility=visibility
+    )
+    return 201, documents.data_set(row)
+
+
+@router.get("/data-sets", response=list[schemas.DataSetOut], auth=SIGNED_IN)
+def my_data_sets(request: HttpRequest) -> list[schemas.DataSetOut]:
+    """Your data sets, the newest first."""
+    rows = DataSet.objects.filter(owner=user_of(request)).select_related("job")[:100]
+    return [documents.data_set(row) for row in rows]
+
+
+@router.get("/data-sets/{data_set_id}", response=schemas.DataSetOut, auth=ANYONE)
+def get_data_set(request: HttpRequest, data_set_id: str) -> schemas.DataSetOut:
+    """A data set: its state, classes, splits and boxes."""
+    rows = DataSet.objects.visible_to(request.user).select_related("job")
+    row = rows.filter(pk=data_set_id).first()
+    if row is None:
+        raise missing("data set", data_set_id)
+    return documents.data_set(row)

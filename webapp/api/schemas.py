@@ -1,0 +1,223 @@
+"""What goes in and out of the API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ninja import Field, Schema
+
+from webapp.catalog.choices import Visibility
+from webapp.searches.choices import Recipe
+from webapp.searches.services import DEFAULT_ACTIVATIONS
+
+
+class Credentials(Schema):
+    username: str
+    password: str
+    name: str = Field("API", max_length=80, description="what to call the token")
+
+
+class TokenOut(Schema):
+    token: str = Field(description="shown this once; send it as Authorization: Bearer <token>")
+    name: str
+    prefix: str
+
+
+class SignUp(Schema):
+    username: str = Field(min_length=3, max_length=150)
+    password: str
+    email: str = ""
+
+
+class UserOut(Schema):
+    username: str
+
+
+class JobOut(Schema):
+    state: str
+    fraction: float = Field(description="0 to 1")
+    message: str
+    position: int | None = Field(description="1 for the next of its queue; null when not queued")
+
+
+class Site(Schema):
+    path: str
+    activation: str
+    shape: list[int] | None = Field(description="channels, height, width")
+
+
+class UploadOut(Schema):
+    id: str
+    name: str
+    file_name: str
+    sha256: str
+    size: int = Field(description="bytes")
+    state: str = Field(description="uploaded, validating, ready, refused")
+    reason: str = Field(description="why it was refused")
+    visibility: str
+    created: datetime
+    job: JobOut | None = None
+
+
+class ModelOut(UploadOut):
+    kind: str = Field(description="pt, yaml or onnx; empty until checked")
+    family: str
+    imgsz: int | None = Field(description="pixels a side")
+    has_weights: bool
+    classes: list[str] = Field(description="class names, by index")
+    sites: list[Site]
+
+
+class DataSetOut(UploadOut):
+    version: str = Field(description="sha256 over its content; empty until checked")
+    classes: list[str]
+    images: dict[str, int] = Field(description="images a split")
+    boxes: dict[str, dict[str, int]] = Field(description="{split: {class index: boxes}}")
+
+
+class TargetOut(Schema):
+    id: str
+    title: str
+    hardware: str
+    runtime: str
+    precision: str
+    kind: str = Field(description="measured, modelled or emulated")
+    memory_unit: str
+    memory: str = Field(description="what the memory figure means")
+    notes: str
+    offered: bool = Field(description="whether a device in service offers it now")
+
+
+class DeviceOut(Schema):
+    slug: str
+    name: str
+    host: str
+    model: str
+    targets: list[str]
+    transport: str
+    enabled: bool
+    state: str
+    health: str
+    health_reason: str
+    queued: int = Field(description="measurements that wait for it")
+
+
+class SearchIn(Schema):
+    model: str = Field(description="id of an uploaded model")
+    targets: list[str] = Field(min_length=1, description="ids; GET /targets lists them")
+    data_set: str | None = Field(None, description="id of a data set; without one: a cost study")
+    activations: list[str] = Field(list(DEFAULT_ACTIVATIONS), description="candidates")
+    recipe: str = Recipe.SUPERNET.value
+    max_latency_ratio: float | None = Field(
+        None, description="goal, against the standard activation"
+    )
+    max_memory_ratio: float | None = Field(None, description="limit, against the same")
+    max_map_loss: float | None = Field(None, description="limit, in mAP50-95 (0 to 1)")
+    epochs: int | None = None
+    time_limit_min: float | None = None
+    seed: int = 0
+    imgsz: int | None = Field(None, description="pixels a side; a multiple of 32")
+    name: str = Field("", max_length=120)
+    visibility: str = Visibility.PUBLIC.value
+
+
+class StageOut(Schema):
+    name: str
+    state: str
+    fraction: float
+    message: str
+    seconds: float | None
+
+
+class WaitingOut(JobOut):
+    kind: str
+    title: str
+
+
+class SearchOut(Schema):
+    id: str
+    target: str
+    device: str | None
+    state: str = Field(description="queued, running, waiting, finished, failed, cancelled")
+    fraction: float
+    stage: str
+    message: str
+    reason: str = Field(description="why it failed or was cancelled")
+    position: int | None
+    stages: list[StageOut]
+    waiting: list[WaitingOut] = Field(description="the training or measurement that it waits for")
+    verdict: str | None = Field(None, description="one sentence, once finished")
+    entries: list[str] = Field([], description="ids of the entries that it published")
+
+
+class RequestOut(Schema):
+    id: str
+    name: str
+    model: str
+    data_set: str | None
+    targets: list[str]
+    activations: list[str]
+    recipe: str
+    max_latency_ratio: float | None
+    max_memory_ratio: float | None
+    max_map_loss: float | None
+    epochs: int | None
+    time_limit_min: float | None
+    seed: int
+    imgsz: int | None
+    visibility: str
+    created: datetime
+    state: str = Field(description="finished once every search has ended; else running")
+    searches: list[SearchOut]
+
+
+class EntryOut(Schema):
+    id: str
+    search: str
+    request: str
+    name: str
+    arm: str
+    owner: str
+    target: str
+    kind: str
+    device_model: str
+    data_set: str
+    data_set_version: str
+    imgsz: int
+    family: str
+    rank: int | None = Field(description="among equals of target, device, data set, image size")
+    map50: float
+    map50_95: float
+    map_ci: tuple[float, float] | None
+    loss: float | None
+    loss_ci: tuple[float, float] | None
+    latency_ms: float
+    latency_ratio: float
+    ratio_ci: tuple[float, float] | None
+    ratio_to_uploaded: float | None
+    memory: float | None
+    memory_unit: str
+    memory_ratio: float | None
+    assignment: dict[str, str]
+    assignment_hash: str
+    file_sha256: str
+    files: list[str] = Field(description="names for /entries/{id}/files/{name}")
+    verdict: str
+    sentence: str
+    notes: list[str]
+    withdrawn: datetime | None
+    withdrawn_reason: str
+    created: datetime
+
+
+class EntryDetail(EntryOut):
+    arms: list[dict[str, Any]] = Field(description="every arm of the search, as in result.json")
+
+
+class Page(Schema):
+    count: int
+    page: int
+    pages: int
+    is_ranking: bool = Field(description="whether all are comparable, so that ranks mean something")
+    entries: list[EntryOut]

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from webapp.catalog.models import DataSet, Detector, Upload
+
+
+class _UploadAdmin(admin.ModelAdmin):
+    """Uploads are made by people and filled in by their check; here they are read and hidden."""
+
+    list_select_related = ("owner",)
+    list_filter = ("state", "visibility")
+    search_fields = ("name", "owner__username", "sha256")
+    date_hierarchy = "created"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Upload | None = None) -> list[str]:
+        fields = [field.name for field in self.model._meta.fields]
+        return [name for name in fields if name not in {"name", "visibility"}]
+
+
+@admin.register(Detector)
+class DetectorAdmin(_UploadAdmin):
+    list_display = ("name", "owner", "family", "state", "visibility", "created")
+
+
+@admin.register(DataSet)
+class DataSetAdmin(_UploadAdmin):
+    list_display = ("name", "owner", "state", "visibility", "created")

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import signal
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from webapp.jobs import queues
+from webapp.jobs.agent import Agent
+from webapp.pool import services as pool
+from webapp.pool.models import Device, Host
+
+_ALL = (queues.VALIDATE, queues.SEARCH, queues.TRAIN)
+
+
+class Command(BaseCommand):
+    help = "Run the workers of a host: those of its enabled devices, and of shared queues."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default=settings.HOST_NAME)
+        parser.add_argument(
+            "--queues",
+            default=",".join(_ALL),
+            help='shared queues to serve, "validate,search:2,train" with a count each; "" for none',
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        host = Host.objects.filter(name=options["host"]).first()
+        if host is None:
+            known = ", ".join(Host.objects.values_list("name", flat=True)) or "none"
+            raise CommandError(f"no host {options['host']!r} in the pool; known: {known}")
+        shared = _parse(options["queues"])
+
+        def wanted() -> list[str]:
+            return shared + [
+                device.queue for device in Device.objects.in_service().filter(host=host)
+            ]
+
+        def chores() -> None:
+            pool.agent_beat(host)
+            pool.sweep()
+
+        agent = Agent(wanted=wanted, chores=chores)
+        signal.signal(signal.SIGTERM, agent.stop)
+        signal.signal(signal.SIGINT, agent.stop)
+        agent.run()
+
+
+def _parse(text: str) -> list[str]:
+    names: list[str] = []
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        name, _, count = word.partition(":")
+        if name not in _ALL or not (count or "1").isdigit():
+            raise CommandError(f"--queues: {word!r}; accepted: {', '.join(_ALL)}, with :COUNT each")
+        names += [name] * int(count or 1)
+    return names

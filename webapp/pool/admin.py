@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from devices import targets
+from webapp.pool.models import Device, Host, NoiseCheck
+
+
+@admin.register(Host)
+class HostAdmin(admin.ModelAdmin):
+    list_display = ("name", "has_agent", "leased_by", "leased_at")
+    readonly_fields = ("leased_by", "leased_at", "lease_heartbeat", "agent_heartbeat")
+
+
+class DeviceForm(forms.ModelForm):
+    """The targets are picked from the table in devices/targets.py."""
+
+    targets = forms.MultipleChoiceField(
+        choices=[(target.id, target.title) for target in targets.TARGETS],
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    class Meta:
+        model = Device
+        fields = (
+            "host",
+            "name",
+            "slug",
+            "model",
+            "targets",
+            "cpuset",
+            "memory_mib",
+            "transport",
+            "enabled",
+            "health",
+            "health_reason",
+            "notes",
+        )
+
+
+@admin.register(Device)
+class DeviceAdmin(admin.ModelAdmin):
+    form = DeviceForm
+    list_display = ("name", "host", "enabled", "state", "health", "health_reason")
+    list_filter = ("enabled", "state", "health", "host")
+    list_select_related = ("host",)
+    prepopulated_fields: Any = {"slug": ("name",)}
+    actions = ("enable", "take_out")
+
+    @admin.action(description="Put into service", permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
+        messages.info(request, f"{queryset.update(enabled=True)} devices in service")
+
+    @admin.action(description="Take out of service", permissions=["change"])
+    def take_out(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
+        messages.info(
+            request,
+            f"{queryset.update(enabled=False)} devices taken out; their jobs wait until they are back",
+        )
+
+
+@admin.register(NoiseCheck)
+class NoiseCheckAdmin(admin.ModelAdmin):
+    list_display = ("device", "target", "ratio", "low", "high", "created")
+    list_filter = ("device", "target")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: NoiseCheck | None = None) -> bool:
+        return False
