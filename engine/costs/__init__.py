@@ -11,22 +11,17 @@ from engine.costs.table import CostTable
 
 __all__ = ["Composed", "CostTable", "Refit", "choose", "one_at_a_time", "refit", "uniform_profile"]
 
-MODEL_SECONDS = 0.7  # emit and compile one model for a cost-model target
-BUDGET_SECONDS = 150.0
 
-
-def choose(target: Target, *, sites: int, activations: int, recipe: str) -> ModuleType:
+def choose(target: Target, *, recipe: str, memory_limited: bool) -> ModuleType:
     """The way to fill the table of ``target``: a module with ``job`` and ``table``.
 
     - recipe `paper`: one-swap models, always, because that is what the paper does;
-    - a modelled target: one-swap models while they compile within 150 s (their deltas are exact,
-      see neighbours' effects and carry memory), else the profiles of the uniform models, which
-      are exact too but see no neighbours' effects and no memory;
-    - a measured target: profiles, because a single swap drowns in noise.
+    - a modelled target under a memory limit: one-swap models, whose deltas are exact and carry
+      memory, at about 0.7 s each;
+    - everything else: the profiles of the uniform models. On a measured target a single swap drowns
+      in noise; on a modelled one profiles are exact but for neighbours' effects, which the
+      composed models that are costed next put right.
     """
-    if recipe == "paper":
-        return one_at_a_time
-    seconds = sites * (activations - 1) * MODEL_SECONDS
-    if target.kind == "modelled" and seconds <= BUDGET_SECONDS:
+    if recipe == "paper" or (target.kind == "modelled" and memory_limited):
         return one_at_a_time
     return uniform_profile

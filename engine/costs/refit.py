@@ -67,8 +67,13 @@ class Refit:
     error_held_out: float
 
 
-def refit(table: CostTable, composed: Sequence[Composed]) -> Refit:
+def refit(
+    table: CostTable, composed: Sequence[Composed], *, strengths: Sequence[float] = STRENGTHS
+) -> Refit:
     """``table`` corrected by measured mixes; the baseline's own prediction does not move.
+
+    Of ``strengths`` (multiples of the prior's spread) the one with the least leave-one-out error
+    is taken.
 
     Raises:
         EngineError: fewer than three measured mixes, which cannot hold one out.
@@ -84,7 +89,7 @@ def refit(table: CostTable, composed: Sequence[Composed]) -> Refit:
     weights = noise**-2 / (noise**-2).sum()
 
     best: tuple[float, float, NDArray[np.float64], NDArray[np.float64]] | None = None
-    for strength in STRENGTHS:
+    for strength in strengths:
         prior = (strength * spread) ** 2
         inverse = np.linalg.inv((rows * prior) @ rows.T + np.diag(noise**2))
         held_out = (inverse @ before) / np.diag(inverse)
