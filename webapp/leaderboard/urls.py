@@ -1,6 +1,13 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from webapp.leaderboard import views
 
 app_name = "leaderboard"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("method/", views.method, name="method"),
+    path("entries/<str:entry_id>/", views.entry, name="entry"),
+    path("entries/<str:entry_id>/files/<str:name>", views.download, name="download"),
+]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from webapp.pool import views
 
 app_name = "pool"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("", views.devices, name="devices")]

@@ -1,6 +1,16 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from webapp.searches import views
 
 app_name = "searches"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.requests, name="list"),
+    path("new/", views.new, name="new"),
+    path("<str:request_id>/", views.request, name="request"),
+    path("<str:request_id>/live/", views.live, name="live"),
+    path("<str:request_id>/cancel/", views.cancel_request, name="cancel-request"),
+    path("<str:request_id>/<str:search_id>/cancel/", views.cancel, name="cancel"),
+    path("<str:request_id>/<str:search_id>/retry/", views.retry, name="retry"),
+]

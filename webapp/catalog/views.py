@@ -1,0 +1,130 @@
+"""Pages for uploading and looking at models and data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from webapp.catalog import services
+from webapp.catalog.forms import DataSetForm, ModelForm, UploadForm
+from webapp.catalog.labels import class_table
+from webapp.catalog.models import DataSet, Detector
+from webapp.errors import Refused
+from webapp.ui import svg
+from webapp.ui.people import signed_in
+from webapp.ui.svg.network import DrawnSite
+
+Stored = TypeVar("Stored", Detector, DataSet)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def upload_model(request: HttpRequest) -> HttpResponse:
+    """The upload form; a stored model's page follows, where its check is watched."""
+    form = ModelForm(request.POST or None, request.FILES or None)
+    detector = _stored(request, form, services.upload_model)
+    if detector is not None:
+        return redirect("catalog:model", detector.pk)
+    context = {"form": form, "limit": settings.MAX_MODEL_BYTES}
+    return render(request, "catalog/upload_model.html", context, status=_status(form))
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def upload_data_set(request: HttpRequest) -> HttpResponse:
+    """The upload form; a stored data set's page follows, where its check is watched."""
+    form = DataSetForm(request.POST or None, request.FILES or None)
+    data_set = _stored(request, form, services.upload_data_set)
+    if data_set is not None:
+        return redirect("catalog:data-set", data_set.pk)
+    context = {"form": form, "limit": settings.MAX_DATA_SET_BYTES}
+    return render(request, "catalog/upload_data_set.html", context, status=_status(form))
+
+
+@require_safe
+def model(request: HttpRequest, model_id: str) -> HttpResponse:
+    """A model: its check while it lasts, then what was found in it."""
+    return render(request, "catalog/model.html", _model(request, model_id))
+
+
+@require_safe
+def model_state(request: HttpRequest, model_id: str) -> HttpResponse:
+    """The part of the model's page that changes while it is checked."""
+    return render(request, "catalog/_model_state.html", _model(request, model_id))
+
+
+@require_safe
+def data_set(request: HttpRequest, data_set_id: str) -> HttpResponse:
+    """A data set: its check while it lasts, then its splits and classes."""
+    return render(request, "catalog/data_set.html", _data_set(request, data_set_id))
+
+
+@require_safe
+def data_set_state(request: HttpRequest, data_set_id: str) -> HttpResponse:
+    """The part of the data set's page that changes while it is checked."""
+    return render(request, "catalog/_data_set_state.html", _data_set(request, data_set_id))
+
+
+def _stored(request: HttpRequest, form: UploadForm, store: Callable[..., Stored]) -> Stored | None:
+    """What ``store`` made of a valid form; None where the form must be shown (again)."""
+    if request.method != "POST" or not form.is_valid():
+        return None
+    try:
+        return store(
+            owner=signed_in(request),
+            file=form.cleaned_data["file"],
+            name=form.cleaned_data["name"],
+            visibility=form.cleaned_data["visibility"],
+        )
+    except Refused as error:
+        form.add_error("file", str(error))
+        return None
+
+
+def _status(form: UploadForm) -> int:
+    return 422 if form.errors else 200
+
+
+def _model(request: HttpRequest, model_id: str) -> dict[str, object]:
+    visible = Detector.objects.visible_to(request.user).select_related("owner", "job")
+    found = get_object_or_404(visible, pk=model_id)
+    sites = [
+        DrawnSite(site["path"], site["activation"], tuple(site["shape"]) if site["shape"] else None)
+        for site in found.sites
+    ]
+    return {
+        "model": found,
+        "sites": sites,
+        "strip": svg.strip(sites) if sites else "",
+        "counts": svg.counts([site.activation for site in sites]),
+        "mine": found.is_owned_by(request.user),
+        "entries": found.entries.listed().order_by("ratio")[:10] if found.is_ready else [],
+    }
+
+
+def _data_set(request: HttpRequest, data_set_id: str) -> dict[str, object]:
+    visible = DataSet.objects.visible_to(request.user).select_related("owner", "job")
+    found = get_object_or_404(visible, pk=data_set_id)
+    return {
+        "data_set": found,
+        "splits": _splits(found),
+        "classes": class_table(found),
+        "mine": found.is_owned_by(request.user),
+    }
+
+
+def _splits(data_set: DataSet) -> list[dict[str, object]]:
+    return [
+        {
+            "name": split,
+            "images": images,
+            "boxes": sum(data_set.boxes.get(split, {}).values()),
+        }
+        for split, images in data_set.images.items()
+    ]

@@ -1,0 +1,284 @@
+"""What an entry's page shows beside the entry's own columns."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from devices.activations import CATALOG
+from devices.targets import Target, get
+from webapp.leaderboard.models import Entry
+from webapp.leaderboard.rows import site_order
+from webapp.searches.models import Measurement
+from webapp.ui import svg
+from webapp.ui.svg.mix import title
+from webapp.ui.svg.network import DrawnSite
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One arm of the search, as result.json holds it."""
+
+    document: dict[str, Any]
+    chosen: bool
+    ratio_scale: tuple[float, float]
+    map_scale: tuple[float, float]
+    yardstick: float | None
+
+    @property
+    def title(self) -> str:
+        """``Uniform ReLU`` for ``uniform:relu``."""
+        head, _, tail = str(self.document["name"]).partition(":")
+        if head == "uniform":
+            return f"Uniform {title(tail)}"
+        return f"{head.capitalize()} {tail}".strip()
+
+    @property
+    def meaning(self) -> str:
+        head = str(self.document["name"]).partition(":")[0]
+        return {
+            "uploaded": "the file as it came; decides nothing",
+            "reference": "original activations, trained alone with the same steps",
+            "original": "original activations in the supernet's weights",
+            "uniform": "one activation at every site",
+            "mix": "the search's choice, site by site",
+        }.get(head, "")
+
+    @property
+    def activations(self) -> list[str]:
+        choices: list[list[str]] = self.document["assignment"]["choices"]
+        return [activation for _, activation in choices]
+
+    @property
+    def ratio_drawing(self) -> SafeString | str:
+        value = self.document["latency_ratio"]
+        if value is None:
+            return ""
+        low, high = self.document["ratio_ci"] or (value, value)
+        return svg.interval(
+            value,
+            low=low,
+            high=high,
+            scale=self.ratio_scale,
+            reference=1.0,
+            label="Latency ratio",
+        )
+
+    @property
+    def map_drawing(self) -> SafeString | str:
+        value, interval = self.document["map50_95"], self.document["map50_95_ci"]
+        if value is None or interval is None:
+            return ""
+        return svg.interval(
+            value,
+            low=interval[0],
+            high=interval[1],
+            scale=self.map_scale,
+            reference=self.yardstick,
+            label="mAP50-95",
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Arms, drawings, samples, environment and files of one entry."""
+
+    entry: Entry
+
+    @property
+    def target(self) -> Target:
+        return get(self.entry.target)
+
+    @cached_property
+    def sites(self) -> list[DrawnSite]:
+        shapes = {site["path"]: site.get("shape") for site in self.entry.detector.sites}
+        drawn = []
+        for path in site_order(self.entry):
+            shape = shapes.get(path)
+            drawn.append(
+                DrawnSite(
+                    path=path,
+                    activation=self.entry.assignment[path],
+                    shape=(shape[0], shape[1], shape[2]) if shape else None,
+                )
+            )
+        return drawn
+
+    @property
+    def activations(self) -> list[str]:
+        return [site.activation for site in self.sites]
+
+    @property
+    def counts(self) -> list[tuple[str, str, int]]:
+        return svg.counts(self.activations)
+
+    @property
+    def strip(self) -> SafeString:
+        return svg.strip(self.sites)
+
+    @cached_property
+    def candidates(self) -> list[str]:
+        """The search's activations, and the originals that the map must show, in catalog order."""
+        request = self.entry.search.request
+        used = {*request.activations, *self.activations, *self.entry.detector.original.values()}
+        return [name for name in CATALOG if name in used]
+
+    @cached_property
+    def costs(self) -> dict[tuple[str, str], float]:
+        """Milliseconds of every (site, activation) against the original, from the cost table."""
+        table = (self.entry.search.result or {}).get("cost_table")
+        if not table:
+            return {}
+        known = {
+            (site, activation): ms
+            for site, row in zip(table["sites"], table["ms"], strict=True)
+            for activation, ms in zip(table["activations"], row, strict=True)
+            if ms is not None
+        }
+        original = self.entry.detector.original
+        return {
+            (site, activation): ms - known[site, original[site]]
+            for (site, activation), ms in known.items()
+            if (site, original.get(site)) in known
+        }
+
+    @property
+    def site_map(self) -> SafeString:
+        return svg.site_map(self.sites, candidates=self.candidates, costs=self.costs)
+
+    @property
+    def site_table(self) -> list[dict[str, Any]]:
+        """The map as a table: what a screen reader or a spreadsheet wants."""
+        return [
+            {
+                "site": site,
+                "original": self.entry.detector.original.get(site.path, ""),
+                "cost": self.costs.get((site.path, site.activation)),
+            }
+            for site in self.sites
+        ]
+
+    @cached_property
+    def arms(self) -> list[ArmRow]:
+        documents = self.entry.arms
+        ratios = [1.0]
+        maps = []
+        yardstick = None
+        for arm in documents:
+            if arm["latency_ratio"] is not None:
+                ratios += arm["ratio_ci"] or [arm["latency_ratio"]]
+            maps += arm["map50_95_ci"] or []
+            if arm["name"] in ("reference", "original") and arm["map50_95"] is not None:
+                yardstick = max(yardstick or 0.0, arm["map50_95"])
+        return [
+            ArmRow(
+                document=arm,
+                chosen=arm["name"] == self.entry.arm,
+                ratio_scale=_ends(ratios),
+                map_scale=_ends(maps),
+                yardstick=yardstick,
+            )
+            for arm in documents
+        ]
+
+    @property
+    def lease(self) -> str | None:
+        """Id of the job that measured this entry's file."""
+        mine = [arm for arm in self.entry.arms if arm["name"] == self.entry.arm]
+        return mine[0]["lease"] if mine else None
+
+    @cached_property
+    def measurement(self) -> dict[str, Any] | None:
+        """The result document of the lease that measured this entry's file."""
+        for row in Measurement.objects.filter(search=self.entry.search, result__isnull=False):
+            if row.document["id"] == self.lease:
+                result: dict[str, Any] = row.result or {}
+                return result
+        return None
+
+    @property
+    def samples(self) -> SafeString | str:
+        """The entry's samples under those of its baseline; "" where latency is modelled."""
+        if self.measurement is None:
+            return ""
+        arms = {arm["name"]: arm for arm in self.measurement["arms"]}
+        baseline, mine = arms.get(self.measurement["baseline"]), arms.get(self.entry.arm)
+        if not baseline or not mine or not mine["samples_ms"]:
+            return ""
+        return svg.distribution(
+            [
+                ("Baseline", [ms for block in baseline["samples_ms"] for ms in block]),
+                ("This model", [ms for block in mine["samples_ms"] for ms in block]),
+            ]
+        )
+
+    @property
+    def environment(self) -> list[tuple[str, str]]:
+        """The lease's provenance as (name, value) pairs, nested names joined."""
+        leases = (self.entry.search.result or {}).get("provenance", {}).get("leases", {})
+        found = leases.get(self.lease)
+        if found is None:
+            return []
+        pairs = [("Harness", str(found["harness"])), ("Started", str(found["started_at"]))]
+        for group in ("machine", "versions"):
+            pairs += _flat(found[group])
+        return pairs
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """Downloads: name, address, size in bytes, whether it is the measured file."""
+        found = []
+        for name, relative in self.entry.files.items():
+            path = self.entry.search.path / relative
+            found.append(
+                {
+                    "name": name,
+                    "url": reverse("leaderboard:download", args=[self.entry.pk, name]),
+                    "size": path.stat().st_size if path.is_file() else None,
+                    "measured": relative == self.entry.file,
+                }
+            )
+        return found
+
+    @property
+    def command(self) -> str:
+        """The actnas command line that repeats the measurement of this assignment."""
+        return shlex.join(
+            [
+                "actnas",
+                "measure",
+                self.entry.detector.file_name,
+                "--target",
+                self.entry.target,
+                "--assignment",
+                "assignment.json",
+                "--imgsz",
+                str(self.entry.imgsz),
+            ]
+        )
+
+
+def _flat(document: dict[str, Any], head: str = "") -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for key, value in document.items():
+        name = f"{head}{key}".replace("_", " ")
+        if isinstance(value, dict):
+            pairs += _flat(value, f"{name}: ")
+        elif isinstance(value, list):
+            pairs.append((name, ", ".join(str(item) for item in value)))
+        elif value is not None and value != "":
+            pairs.append((name, f"{value:.4g}" if isinstance(value, float) else str(value)))
+    return pairs
+
+
+def _ends(values: list[float]) -> tuple[float, float]:
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    air = 0.06 * ((high - low) or 1.0)
+    return low - air, high + air

@@ -1,0 +1,57 @@
+"""An entry as a row of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from devices.targets import TARGETS, Target
+from webapp.leaderboard.models import Entry
+from webapp.ui import svg
+
+_TARGETS = {target.id: target for target in TARGETS}
+
+
+def site_order(entry: Entry) -> list[str]:
+    """The sites of the entry's model, input first.
+
+    A JSON object may come back from the database in another order of keys (PostgreSQL's jsonb
+    sorts them), so that the order is the one that the model's validation found.
+    """
+    known = {site["path"]: index for index, site in enumerate(entry.detector.sites)}
+    return sorted(entry.assignment, key=lambda path: known.get(path, len(known)))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the leaderboard."""
+
+    entry: Entry
+
+    @property
+    def activations(self) -> list[str]:
+        """The activation of every site, in site order."""
+        return [self.entry.assignment[path] for path in site_order(self.entry)]
+
+    @property
+    def counts(self) -> list[tuple[str, str, int]]:
+        """(name, title, sites) of each activation, most used first."""
+        return svg.counts(self.activations)
+
+    @property
+    def target(self) -> Target | None:
+        return _TARGETS.get(self.entry.target)
+
+
+def scale(rows: Sequence[Row]) -> tuple[float, float]:
+    """The ends of the ratio column's axis: all intervals and 1, with a little air."""
+    entries = [row.entry for row in rows]
+    low = min([1.0, *(bound(entry.ratio_low, entry.ratio) for entry in entries)])
+    high = max([1.0, *(bound(entry.ratio_high, entry.ratio) for entry in entries)])
+    air = 0.06 * ((high - low) or 1.0)
+    return low - air, high + air
+
+
+def bound(end: float | None, value: float) -> float:
+    """The bound of an interval; the value itself where a model computed it without one."""
+    return value if end is None else end

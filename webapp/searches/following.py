@@ -1,0 +1,106 @@
+"""A request as its page shows it: every target with its stages, and the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from devices.targets import Target, get
+from webapp.jobs.choices import State
+from webapp.leaderboard.models import Entry
+from webapp.searches import services
+from webapp.searches.choices import StageState
+from webapp.searches.models import Search, SearchEvent, SearchRequest
+
+LOG_LINES = 200
+
+# State of a job -> the badge's class and its word.
+BADGES: dict[str, tuple[str, str]] = {
+    State.QUEUED: ("waiting", "queued"),
+    State.RUNNING: ("running", "running"),
+    State.WAITING: ("waiting", "waiting"),
+    State.FINISHED: ("done", "finished"),
+    State.FAILED: ("failed", "failed"),
+    State.CANCELLED: ("waiting", "cancelled"),
+}
+
+_MARKS = {StageState.WAITING: "todo", StageState.RUNNING: "running", StageState.FINISHED: "done"}
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One target of the request."""
+
+    search: Search
+    entries: list[Entry]
+
+    @property
+    def target(self) -> Target:
+        return get(self.search.target)
+
+    @cached_property
+    def progress(self) -> services.Progress:
+        return services.progress(self.search)
+
+    @property
+    def badge(self) -> tuple[str, str]:
+        return BADGES[self.progress.state]
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The stages that began; the one that broke is marked as failed."""
+        broken = self.progress.state in (State.FAILED, State.CANCELLED)
+        rows = []
+        for stage in self.progress.stages:
+            mark = _MARKS[StageState(stage["state"])]
+            rows.append({**stage, "mark": "failed" if broken and mark == "running" else mark})
+        return rows
+
+    @property
+    def verdict(self) -> dict[str, Any] | None:
+        """The verdict of the finished search: sentence, kind, chosen arm, reasons."""
+        found: dict[str, Any] | None = (self.search.result or {}).get("verdict")
+        return found
+
+    @property
+    def can_retry(self) -> bool:
+        return self.progress.state in (State.FAILED, State.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Follow:
+    """A request, for its owner (``mine``) or a reader."""
+
+    request: SearchRequest
+    mine: bool
+
+    @cached_property
+    def lanes(self) -> list[Lane]:
+        searches = self.request.searches.select_related("job", "device__host")
+        entries: dict[str, list[Entry]] = {}
+        for entry in (
+            Entry.objects.standing()
+            .filter(search__request=self.request)
+            .only("pk", "name", "arm", "search", "rank", "ratio")
+        ):
+            entries.setdefault(entry.search_id, []).append(entry)
+        order = {target: index for index, target in enumerate(self.request.targets)}
+        lanes = [Lane(search, entries.get(search.pk, [])) for search in searches]
+        return sorted(lanes, key=lambda lane: order.get(lane.search.target, len(order)))
+
+    @property
+    def is_over(self) -> bool:
+        return all(lane.progress.is_final for lane in self.lanes)
+
+    @property
+    def summary(self) -> str:
+        """``1 of 3 targets finished``: what a screen reader announces when it changes."""
+        done = sum(lane.progress.is_final for lane in self.lanes)
+        return f"{done} of {len(self.lanes)} targets finished"
+
+    @cached_property
+    def log(self) -> list[SearchEvent]:
+        """The latest lines of every target's log, oldest first."""
+        lines = SearchEvent.objects.filter(search__request=self.request).select_related("search")
+        return list(lines.order_by("-pk")[:LOG_LINES])[::-1]

@@ -1,0 +1,124 @@
+"""The form for a new search request: limits first, everything else with a default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from devices.activations import CATALOG
+from devices.targets import TARGETS
+from webapp.catalog.choices import Visibility
+from webapp.catalog.models import DataSet, Detector
+from webapp.searches.choices import Recipe
+from webapp.searches.services import DEFAULT_ACTIVATIONS, Wish
+from webapp.ui.forms import Accessible
+
+
+class SearchForm(Accessible, forms.Form):
+    detector = forms.ModelChoiceField(
+        label="Model", queryset=Detector.objects.none(), empty_label="Choose a model"
+    )
+    data_set = forms.ModelChoiceField(
+        label="Data set",
+        queryset=DataSet.objects.none(),
+        required=False,
+        empty_label="None: a cost study only",
+        help_text="Without one, costs are measured but no accuracy, and nothing is published.",
+    )
+    max_map_loss = forms.FloatField(
+        label="Lose at most",
+        required=False,
+        initial=0.005,
+        min_value=0,
+        max_value=1,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+        help_text="A limit. A model that loses more is not offered.",
+    )
+    max_latency_ratio = forms.FloatField(
+        label="Be at most this slow",
+        required=False,
+        initial=0.9,
+        min_value=0,
+        max_value=10,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+        help_text="A goal. If nothing reaches it, you get the fastest within the limits.",
+    )
+    max_memory_ratio = forms.FloatField(
+        label="Need at most this memory",
+        required=False,
+        min_value=0,
+        max_value=10,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+        help_text="A limit. Leave it empty where memory does not matter.",
+    )
+    targets = forms.MultipleChoiceField(choices=[(target.id, target.title) for target in TARGETS])
+    activations = forms.MultipleChoiceField(
+        choices=[(entry.name, entry.title) for entry in CATALOG.values()],
+        initial=list(DEFAULT_ACTIVATIONS),
+    )
+    recipe = forms.ChoiceField(choices=Recipe.choices, initial=Recipe.SUPERNET)
+    epochs = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=settings.MAX_EPOCHS,
+        help_text="Empty: what the recipe holds enough.",
+    )
+    time_limit_min = forms.FloatField(
+        label="Time limit",
+        required=False,
+        min_value=0,
+        max_value=settings.MAX_TIME_LIMIT_MIN,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+    )
+    imgsz = forms.IntegerField(
+        label="Image size",
+        required=False,
+        min_value=32,
+        max_value=2048,
+        widget=forms.NumberInput(attrs={"step": 32}),
+        help_text="Empty: the model's own.",
+    )
+    seed = forms.IntegerField(initial=0)
+    name = forms.CharField(
+        max_length=120, required=False, help_text="Left empty, it is called like the model."
+    )
+    visibility = forms.ChoiceField(
+        label="Who may see it",
+        choices=[
+            (Visibility.PUBLIC, "Everybody; the result goes on the leaderboard"),
+            (Visibility.PRIVATE, "Only me"),
+        ],
+        initial=Visibility.PUBLIC,
+        widget=forms.RadioSelect,
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._offer("detector", Detector.objects.visible_to(user).ready())
+        self._offer("data_set", DataSet.objects.visible_to(user).ready())
+
+    def _offer(self, name: str, rows: Any) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = rows
+        if not self.is_bound and name == "detector" and len(rows) == 1:
+            field.initial = rows[0].pk  # nothing to choose
+
+    def wish(self) -> Wish:
+        """What a valid form asks for."""
+        values = self.cleaned_data
+        return Wish(
+            targets=values["targets"],
+            activations=values["activations"],
+            recipe=values["recipe"],
+            max_latency_ratio=values["max_latency_ratio"],
+            max_memory_ratio=values["max_memory_ratio"],
+            max_map_loss=values["max_map_loss"],
+            epochs=values["epochs"],
+            time_limit_min=values["time_limit_min"],
+            seed=values["seed"],
+            imgsz=values["imgsz"],
+        )

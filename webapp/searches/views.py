@@ -1,0 +1,132 @@
+"""Pages of search requests: the list, the form, the live page."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from devices.activations import CATALOG
+from devices.errors import BadRequest
+from devices.targets import TARGETS
+from webapp.errors import Refused
+from webapp.pool.services import served_targets
+from webapp.searches import services
+from webapp.searches.following import Follow
+from webapp.searches.forms import SearchForm
+from webapp.searches.models import Search, SearchRequest
+from webapp.ui.people import signed_in
+
+PAGE = 25
+
+
+@require_safe
+def requests(request: HttpRequest) -> HttpResponse:
+    """Search requests that the reader may see, the newest first."""
+    visible = (
+        SearchRequest.objects.visible_to(request.user)
+        .select_related("owner", "detector")
+        .prefetch_related("searches__job")
+    )
+    page = Paginator(visible, PAGE).get_page(request.GET.get("page"))
+    return render(request, "searches/list.html", {"page": page})
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """The form; the page of the new request follows."""
+    user = signed_in(request)
+    served = served_targets()
+    initial = {
+        "detector": request.GET.get("model"),
+        "data_set": request.GET.get("data_set"),
+        "targets": [target.id for target in TARGETS if target.id in served],
+    }
+    given = {name: value for name, value in initial.items() if value}
+    form = SearchForm(request.POST or None, user=user, initial=given)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = services.create_request(
+                owner=user,
+                detector=form.cleaned_data["detector"],
+                data_set=form.cleaned_data["data_set"],
+                wish=form.wish(),
+                name=form.cleaned_data["name"],
+                visibility=form.cleaned_data["visibility"],
+            )
+            return redirect("searches:request", made.pk)
+        except (Refused, BadRequest) as error:
+            form.add_error(None, str(error))
+    context = {
+        "form": form,
+        "targets": [(target, target.id in served) for target in TARGETS],
+        "activations": list(CATALOG.values()),
+        "chosen_targets": form["targets"].value() or [],
+        "chosen_activations": form["activations"].value() or [],
+    }
+    return render(request, "searches/new.html", context, status=422 if form.errors else 200)
+
+
+@never_cache
+@require_safe
+def request(request: HttpRequest, request_id: str) -> HttpResponse:
+    """One request: live while it runs, with verdicts and entries once it is over."""
+    return render(request, "searches/request.html", {"follow": _follow(request, request_id)})
+
+
+@never_cache
+@require_safe
+def live(request: HttpRequest, request_id: str) -> HttpResponse:
+    """The part of the page that htmx asks for every two seconds while something runs."""
+    return render(request, "searches/_live.html", {"follow": _follow(request, request_id)})
+
+
+@login_required
+@require_POST
+def cancel_request(request: HttpRequest, request_id: str) -> HttpResponse:
+    """Cancel what is still going on of a request."""
+    mine = _mine(request, request_id)
+    services.cancel_request(mine)
+    messages.success(request, "The search is cancelled. What it had finished is kept.")
+    return redirect("searches:request", mine.pk)
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
+    """Cancel the search of one target."""
+    search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
+    services.cancel_search(search)
+    return redirect("searches:request", request_id)
+
+
+@login_required
+@require_POST
+def retry(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
+    """Run a failed or cancelled search again from the stages that it finished."""
+    search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
+    if not services.retry(search):
+        messages.warning(request, "Only a search that failed or was cancelled can be run again.")
+    return redirect("searches:request", request_id)
+
+
+def _follow(request: HttpRequest, request_id: str) -> Follow:
+    visible = SearchRequest.objects.visible_to(request.user)
+    found = get_object_or_404(
+        visible.select_related("owner", "detector", "data_set"), pk=request_id
+    )
+    return Follow(found, mine=found.is_owned_by(request.user) or request.user.is_staff)
+
+
+def _mine(request: HttpRequest, request_id: str) -> SearchRequest:
+    visible = SearchRequest.objects.visible_to(request.user)
+    found = get_object_or_404(visible, pk=request_id)
+    if not (found.is_owned_by(request.user) or request.user.is_staff):
+        raise PermissionDenied(f"search {request_id} belongs to {found.owner}")
+    return found

@@ -1,0 +1,111 @@
+// The latency-accuracy scatter: points with error bars and the Pareto line.
+"use strict";
+
+const errorBars = {
+  id: "errorBars",
+  beforeDatasetsDraw(chart) {
+    const { ctx, scales: { x, y } } = chart;
+    chart.getDatasetMeta(0).data.forEach((element, index) => {
+      const point = chart.data.datasets[0].data[index];
+      ctx.save();
+      ctx.strokeStyle = point.colour;
+      ctx.globalAlpha = 0.55;
+      ctx.lineWidth = 1.5;
+      ctx.beginPath();
+      ctx.moveTo(x.getPixelForValue(point.xLow), element.y);
+      ctx.lineTo(x.getPixelForValue(point.xHigh), element.y);
+      ctx.moveTo(element.x, y.getPixelForValue(point.yLow));
+      ctx.lineTo(element.x, y.getPixelForValue(point.yHigh));
+      ctx.stroke();
+      ctx.restore();
+    });
+  },
+};
+
+function ends(values) {
+  const low = Math.min(...values), high = Math.max(...values);
+  const air = (high - low || high || 1) * 0.06;
+  return { min: low - air, max: high + air };
+}
+
+function draw(canvas) {
+  const points = JSON.parse(document.getElementById(canvas.dataset.scatter).textContent);
+  const style = getComputedStyle(canvas.parentElement);
+  const ink = style.color, rule = style.borderColor;
+  const front = points.filter((point) => point.pareto).sort((a, b) => a.x - b.x);
+  const axis = (title, bounds) => ({
+    ...bounds,
+    title: { display: true, text: title, color: ink },
+    ticks: { color: ink, maxTicksLimit: 8, includeBounds: false },
+    grid: { color: rule },
+    border: { color: rule },
+  });
+  const open = (elements) => {
+    const hit = elements.find((element) => element.datasetIndex === 0);
+    return hit ? points[hit.index] : null;
+  };
+  return new Chart(canvas, {
+    type: "scatter",
+    plugins: [errorBars],
+    data: {
+      datasets: [
+        {
+          label: "Entries",
+          data: points,
+          pointRadius: points.map((point) => (point.pareto ? 7 : 5)),
+          pointHoverRadius: 9,
+          pointBackgroundColor: points.map((point) => point.colour),
+          pointBorderColor: points.map((point) => (point.pareto ? ink : "transparent")),
+          pointBorderWidth: 2,
+        },
+        {
+          label: "Nothing beats these on both",
+          data: front,
+          type: "line",
+          stepped: "before",
+          pointRadius: 0,
+          pointHitRadius: 0,
+          borderColor: ink,
+          borderWidth: 1,
+          borderDash: [4, 4],
+        },
+      ],
+    },
+    options: {
+      animation: false,
+      maintainAspectRatio: false,
+      scales: {
+        x: axis("Latency (ms)", ends(points.flatMap((point) => [point.xLow, point.xHigh]))),
+        y: axis("mAP50-95", ends(points.flatMap((point) => [point.yLow, point.yHigh]))),
+      },
+      onClick(event, elements) {
+        const point = open(elements);
+        if (point) location.assign(point.url);
+      },
+      onHover(event, elements) {
+        event.native.target.style.cursor = open(elements) ? "pointer" : "default";
+      },
+      plugins: {
+        legend: { display: false },
+        tooltip: {
+          filter: (item) => item.datasetIndex === 0,
+          callbacks: {
+            label: ({ raw }) => [
+              raw.label,
+              `${raw.x.toPrecision(3)} ms (${raw.xLow.toPrecision(3)}\u2013${raw.xHigh.toPrecision(3)})`,
+              `mAP50-95 ${raw.y.toFixed(3)} (${raw.yLow.toFixed(3)}\u2013${raw.yHigh.toFixed(3)})`,
+            ],
+          },
+        },
+      },
+    },
+  });
+}
+
+for (const canvas of document.querySelectorAll("canvas[data-scatter]")) {
+  let chart = draw(canvas);
+  document.addEventListener("themechange", () => {
+    chart.destroy();
+    chart = draw(canvas);
+  });
+}

@@ -1,0 +1,1 @@
+"""What every page shares: numbers in words, small drawings, the content security policy."""

@@ -1,0 +1,9 @@
+"""Small drawings as SVG text: they need no script, and colours are presentation attributes."""
+
+from webapp.ui.svg.arms import interval
+from webapp.ui.svg.curves import curve
+from webapp.ui.svg.mix import bar, counts, swatch
+from webapp.ui.svg.network import site_map, strip
+from webapp.ui.svg.samples import distribution
+
+__all__ = ["bar", "counts", "curve", "distribution", "interval", "site_map", "strip", "swatch"]

@@ -1,0 +1,64 @@
+"""The activation mix of a model: a bar with the sites in order, each in its activation's colour."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+
+from django.utils.safestring import SafeString
+
+from devices.activations import CATALOG
+from webapp.ui.svg.element import drawing, element
+
+UNKNOWN_COLOUR = "#888888"
+
+
+def title(activation: str) -> str:
+    """How people write the activation: ``LeakyReLU``."""
+    entry = CATALOG.get(activation)
+    return entry.title if entry else activation
+
+
+def colour(activation: str) -> str:
+    """The activation's colour in every drawing."""
+    entry = CATALOG.get(activation)
+    return entry.colour if entry else UNKNOWN_COLOUR
+
+
+def counts(activations: Sequence[str]) -> list[tuple[str, str, int]]:
+    """``(name, title, number of sites)``, most used first."""
+    return [(name, title(name), n) for name, n in Counter(activations).most_common()]
+
+
+def words(activations: Sequence[str]) -> str:
+    """``ReLU 36, SiLU 21``."""
+    return ", ".join(f"{name} {n}" for _, name, n in counts(activations))
+
+
+def bar(activations: Sequence[str]) -> SafeString:
+    """The bar: one unit of width a site; neighbours that agree are one rectangle."""
+    shapes = []
+    start = 0
+    for activation, group in groupby(activations):
+        n = len(list(group))
+        where = f"site {start + 1}" if n == 1 else f"sites {start + 1}\u2013{start + n}"
+        shapes.append(
+            element(
+                "rect",
+                element("title", f"{title(activation)}, {where} of {len(activations)}"),
+                attributes={"x": start, "width": n, "height": 1, "fill": colour(activation)},
+            )
+        )
+        start += n
+    label = f"Activation mix of {len(activations)} sites: {words(activations)}"
+    return drawing(*shapes, label=label, width=max(1, start), height=1, css="mix-bar", stretch=True)
+
+
+def swatch(activation: str) -> SafeString:
+    """A small square in the activation's colour; the name stands beside it, so it is hidden."""
+    return element(
+        "svg",
+        element("rect", attributes={"width": 10, "height": 10, "fill": colour(activation)}),
+        attributes={"class": "swatch", "viewBox": "0 0 10 10", "aria-hidden": "true"},
+    )

@@ -1,0 +1,162 @@
+"""Template tags and filters of every page: ``{% load ui %}``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django import template
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from devices.targets import Target
+from webapp.leaderboard.rows import Row, bound
+from webapp.searches.following import BADGES
+from webapp.ui import cdn as files
+from webapp.ui import figures, svg
+from webapp.ui.svg.mix import title as activation_title
+from webapp.ui.svg.mix import words
+
+register = template.Library()
+
+for _filter in (
+    figures.ms,
+    figures.ratio,
+    figures.memory,
+    figures.number,
+    figures.signed,
+    figures.percent,
+    figures.size,
+    figures.duration,
+):
+    register.filter(_filter.__name__, _filter)
+
+register.filter("mix_bar", svg.bar)
+register.filter("mix_words", words)
+register.filter("swatch", svg.swatch)
+register.filter("curve", svg.curve)
+register.filter("activation", activation_title)
+
+
+@register.simple_tag
+def span(low: float | None, high: float | None, digits: int = 3) -> str:
+    """An interval in words: ``0.858-0.871``."""
+    return figures.span(low, high, digits)
+
+
+@register.simple_tag
+def ratio_drawing(row: Row, scale: tuple[float, float]) -> SafeString:
+    """A row's latency ratio with its interval, on the axis ``scale`` of its column."""
+    entry = row.entry
+    return svg.interval(
+        entry.ratio,
+        low=bound(entry.ratio_low, entry.ratio),
+        high=bound(entry.ratio_high, entry.ratio),
+        scale=scale,
+        reference=1.0,
+        label="Latency ratio",
+    )
+
+
+@register.simple_tag
+def cdn(name: str) -> SafeString:
+    """The script element of a library in ``webapp.ui.cdn``, with its integrity hash."""
+    return format_html(
+        '<script src="{}" integrity="{}" crossorigin="anonymous" defer></script>',
+        files.url(name),
+        files.FILES[name].integrity,
+    )
+
+
+@register.filter
+def when(moment: datetime | None) -> SafeString | str:
+    """A time element: how long ago; the exact time (UTC, localised by time.js) on hover."""
+    if moment is None:
+        return figures.MISSING
+    ago = timesince(moment, timezone.now(), depth=1)
+    told = "just now" if ago.startswith("0") else f"{ago} ago"
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        moment.isoformat(timespec="seconds"),
+        f"{moment:%Y-%m-%d %H:%M}",
+        told,
+    )
+
+
+@register.filter
+def clock(moment: datetime | None) -> SafeString | str:
+    """A time element that shows the exact time; time.js puts it into the reader's zone."""
+    if moment is None:
+        return figures.MISSING
+    return format_html(
+        '<time datetime="{}" data-clock>{} UTC</time>',
+        moment.isoformat(timespec="seconds"),
+        f"{moment:%Y-%m-%d %H:%M:%S}",
+    )
+
+
+@register.filter
+def job_badge(state: str) -> SafeString:
+    """The state of a job as a badge."""
+    css, word = BADGES[state]
+    return format_html('<span class="badge state-{}">{}</span>', css, word)
+
+
+@register.filter
+def kind_badge(kind: str) -> SafeString:
+    """How a figure came about, as a badge: measured, modelled or emulated."""
+    meanings = {
+        "measured": "Timed on the hardware itself",
+        "modelled": "Computed by the vendor's performance model, not timed on hardware",
+        "emulated": "Run on an emulator: it works, its speed means nothing",
+    }
+    return format_html(
+        '<span class="badge kind-{}" title="{}">{}</span>', kind, meanings.get(kind, ""), kind
+    )
+
+
+@register.filter
+def target_kind(target: Target) -> SafeString:
+    """The badge of a target's kind."""
+    return kind_badge(target.kind)
+
+
+@register.simple_tag(takes_context=True)
+def query(context: template.Context, **changes: object) -> str:
+    """This page's address with some GET parameters changed; an empty value removes one."""
+    request: HttpRequest = context["request"]
+    parameters = request.GET.copy()
+    for name, value in changes.items():
+        parameters.pop(name, None)
+        if value not in (None, ""):
+            parameters[name] = str(value)
+    text = parameters.urlencode()
+    return f"?{text}" if text else request.path
+
+
+@register.filter
+def here(request: HttpRequest, prefix: str) -> SafeString | str:
+    """``aria-current="page"`` when this page lies below ``prefix`` (``/`` means only itself)."""
+    path = request.path
+    inside = (
+        path == "/" or path.startswith("/entries/") if prefix == "/" else path.startswith(prefix)
+    )
+    return SafeString(' aria-current="page"') if inside else ""
+
+
+@register.filter
+def short(text: str, length: int = 12) -> str:
+    """The first digits of a hash."""
+    return text[:length]
+
+
+@register.filter
+def activation_names(names: Sequence[str]) -> str:
+    """``ReLU, SiLU and Hardswish``."""
+    titles = [activation_title(name) for name in names]
+    if len(titles) < 2:
+        return "".join(titles)
+    return f"{', '.join(titles[:-1])} and {titles[-1]}"
