@@ -38,51 +38,72 @@ class Stats:
     true_image: NDArray[np.int64]
 
 
-def mean_average_precision(stats: Stats, weights: Array, classes: list[int]) -> Array:
+def mean_average_precision(
+    stats: Stats, weights: NDArray[np.int32], classes: list[int]
+) -> Array:
     """mAP over ``classes`` and all thresholds for each row of ``weights`` [resamples, images].
 
     A weight is how often an image is in the resample. A class without a box in a resample does not
     count there. Returns [resamples]; 0 where no class counts.
     """
+    by_image = np.ascontiguousarray(weights.T, dtype=np.int32)  # all resamples of an image together
     total = np.zeros(len(weights))
     counted = np.zeros(len(weights))
     for index in classes:
         truth = stats.true_image[stats.true_cls == index]
-        boxes = weights[:, truth].sum(axis=1)
-        present = boxes > 0
-        total[present] += _class_ap(stats, weights[present], index, boxes[present])
-        counted += present
+        boxes = by_image[truth].sum(axis=0)
+        total += _class_ap(stats, by_image, index, boxes)
+        counted += boxes > 0
     return np.divide(total, counted, out=np.zeros_like(total), where=counted > 0)
 
 
-def _class_ap(stats: Stats, weights: Array, index: int, boxes: Array) -> Array:
+def _class_ap(
+    stats: Stats, by_image: NDArray[np.int32], index: int, boxes: NDArray[np.int64]
+) -> Array:
     """Mean AP of one class over the thresholds, for each resample."""
     rows = np.flatnonzero(stats.cls == index)
     rows = rows[np.argsort(-stats.conf[rows], kind="stable")]
     hits = stats.tp[rows]
     right = np.flatnonzero(hits.any(axis=1))
     if right.size == 0:
-        return np.zeros(len(weights))
-    rows, hits = rows[: right[-1] + 1], hits[: right[-1] + 1]
-    weight = weights[:, stats.image[rows]]
-    seen = weight.cumsum(axis=1)
-    result = np.zeros(len(weights))
+        return np.zeros(by_image.shape[1])
+    weight = by_image[stats.image[rows[: right[-1] + 1]]]
+    seen = weight.cumsum(axis=0, dtype=np.int32)[right]
+    weight, hits = weight[right], hits[right]
+    steps = _steps(boxes)
+    result = np.zeros(by_image.shape[1])
     for threshold in range(hits.shape[1]):
-        columns = np.flatnonzero(hits[:, threshold])
-        if columns.size:
-            found = weight[:, columns].cumsum(axis=1)
-            result += _area(found, seen[:, columns], boxes)
+        at = hits[:, threshold]
+        if at.any():
+            result += _area(weight[at].cumsum(axis=0, dtype=np.int32), seen[at], steps)
     return result / hits.shape[1]
 
 
-def _area(found: Array, seen: Array, boxes: Array) -> Array:
-    """Area under each curve; ``found`` and ``seen`` count true positives and all detections."""
-    precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)
-    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    best = np.concatenate([best, np.zeros((len(best), 1))], axis=1)  # beyond the last true positive
-    recall = found / boxes[:, None]
-    area = np.empty(len(found))
-    for row in range(len(found)):
-        at = np.searchsorted(recall[row], _RECALLS, side="right")
-        area[row] = best[row, at] @ _TRAPEZOID
-    return area
+def _steps(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many true positives reach each recall of the grid at most: [resamples, 101].
+
+    Found from the same division as recall itself, so that a recall exactly on the grid falls on
+    the same side as in ultralytics.
+    """
+    divisor = np.maximum(boxes, 1)[:, None]
+    steps = np.floor(_RECALLS * divisor).astype(np.int64)
+    steps -= steps / divisor > _RECALLS
+    steps += (steps + 1) / divisor <= _RECALLS
+    return steps
+
+
+def _area(
+    found: NDArray[np.int32], seen: NDArray[np.int32], steps: NDArray[np.int64]
+) -> Array:
+    """Area under each curve; ``found`` and ``seen`` [true positives, resamples] are counts."""
+    best = np.zeros((len(found) + 1, found.shape[1]), dtype=np.float32)
+    np.divide(found, seen, out=best[:-1], where=seen > 0)
+    backwards = best[::-1]  # nothing is reached beyond the last true positive: its row stays 0
+    np.maximum.accumulate(backwards, axis=0, out=backwards)
+    # One search for all resamples: each has its own range of whole numbers.
+    resample = np.arange(found.shape[1], dtype=np.int64)
+    span = int(max(found.max(), steps.max())) + 2
+    keys = (found.T + (resample * span)[:, None]).ravel()
+    places = np.searchsorted(keys, (steps + (resample * span)[:, None]).ravel(), side="right")
+    at = places.reshape(steps.shape) - (resample * len(found))[:, None]
+    return np.asarray(best[at, resample[:, None]] @ _TRAPEZOID)

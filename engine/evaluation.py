@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,7 +61,7 @@ class Evaluation:
 
     ``per_class`` holds the classes that count, by name, and ``left_out`` the number of boxes of
     those that were too rare. ``stats`` are the matched detections, from which intervals are made;
-    ``images`` is their number of images.
+    ``images`` is their number of images. ``resampled`` keeps bootstrap values that were asked for.
     """
 
     map50: float
@@ -71,6 +71,9 @@ class Evaluation:
     classes: list[int]
     images: int
     stats: Stats
+    resampled: dict[tuple[int, int], NDArray[np.float64]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def summary(self) -> dict[str, Any]:
         """What goes into JSON: everything but the raw matches."""
@@ -163,9 +166,14 @@ def paired_interval(
 
 
 def _resampled(evaluation: Evaluation, seed: int, resamples: int) -> NDArray[np.float64]:
-    n = evaluation.images
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    return mean_average_precision(evaluation.stats, weights.astype(np.float64), evaluation.classes)
+    key = (seed, resamples)
+    if key not in evaluation.resampled:
+        n = evaluation.images
+        weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+        evaluation.resampled[key] = mean_average_precision(
+            evaluation.stats, weights.astype(np.int32), evaluation.classes
+        )
+    return evaluation.resampled[key]
 
 
 def _evaluate(
@@ -262,7 +270,7 @@ def load(path: Path) -> Evaluation:
     """The evaluation that :func:`save` wrote to ``path``."""
     with np.load(path, allow_pickle=False) as file:
         document = json.loads(str(file["document"]))
-        stats = Stats(**{field.name: file[field.name] for field in fields(Stats)})
+        stats = Stats(**{entry.name: file[entry.name] for entry in fields(Stats)})
     per_class = document.pop("per_class")
     return Evaluation(
         per_class={name: ClassScore(**score) for name, score in per_class.items()},

@@ -58,26 +58,30 @@ def separate(net: nn.Module) -> None:
     In a checkpoint all SiLU sites share ONE object, which has only the first site's path.
     """
     seen: set[int] = set()
-    for parent in list(net.modules()):
-        for name, child in list(parent.named_children()):
-            if not activations.is_activation(child):
-                continue
-            if id(child) in seen:
-                child = copy.deepcopy(child)
-                setattr(parent, name, child)
-            seen.add(id(child))
-        # named_children() leaves out a second name for one object inside one parent
-        for name, child in list(parent._modules.items()):
-            if child is not None and activations.is_activation(child):
-                if sum(other is child for other in parent._modules.values()) > 1:
-                    setattr(parent, name, copy.deepcopy(child))
+    for parent, name, child in list(_activations(net)):
+        if id(child) in seen:
+            child = copy.deepcopy(child)
+            setattr(parent, name, child)
+        seen.add(id(child))
+
+
+def _activations(net: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
+    """(parent, name, activation) of every activation; what it is made of inside is none."""
+    for name, child in net._modules.items():
+        if child is None:
+            continue
+        if activations.is_activation(child):
+            yield net, name, child
+        else:
+            yield from _activations(child)
 
 
 def deploy(net: nn.Module) -> Deployed:
     """A copy of ``net`` as it is deployed: activations separated, fused, export head."""
     deployed = copy.deepcopy(net).eval()
     separate(deployed)
-    before = {id(m): path for path, m in deployed.named_modules() if activations.is_activation(m)}
+    own = {id(m) for _, _, m in _activations(deployed)}
+    before = {id(m): path for path, m in deployed.named_modules() if id(m) in own}
     deployed.fuse(verbose=False)  # type: ignore[operator]  # moves a one-to-one head to its final place
     for m in deployed.modules():
         if isinstance(m, Detect):
