@@ -1,4 +1,4 @@
-"""The catalog: every activation function that a site may run, by its ``torch.nn.functional`` name."""
+"""The catalog: every activation that a site may run, by its ``torch.nn.functional`` name."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ _ENTRIES = (
     Activation(
         "mish", "Mish", "x tanh(ln(1 + exp x))", lambda x: x * np.tanh(_softplus(x)), "#8c510a"
     ),
-    Activation("elu", "ELU", "x if x > 0 else exp(x) - 1", _elu, "#7b3294", (("alpha", ELU_ALPHA),)),
+    Activation(
+        "elu", "ELU", "x if x > 0 else exp(x) - 1", _elu, "#7b3294", (("alpha", ELU_ALPHA),)
+    ),
     Activation(
         "selu",
         "SELU",

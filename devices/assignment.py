@@ -1,4 +1,4 @@
-"""An assignment: the activation of every site, in site order. It identifies a mixed-activation model."""
+"""An assignment: the activation of every site, in site order, which identifies a mixed model."""
 
 from __future__ import annotations
 

@@ -10,8 +10,22 @@ import onnx
 
 from devices import activations
 from devices.errors import BadRequest
-from devices.graph_forms import MINIMUM_OPSET, Index, Match, emit, match
+from devices.graph_basics import ImageInput, image_input, label, opset
+from devices.graph_forms import Index, Match, emit, match
+from devices.shapes import static_shapes
+from devices.untrusted import check_untrusted
 
+__all__ = [
+    "ImageInput",
+    "Site",
+    "check_untrusted",
+    "find_sites",
+    "image_input",
+    "label",
+    "module_paths",
+    "opset",
+    "swap",
+]
 SITES_KEY = "actnas.sites"
 
 
@@ -31,22 +45,6 @@ class Site:
     output: str
     nodes: tuple[str, ...]
     shape: tuple[int, ...] | None
-
-
-def opset(model: onnx.ModelProto) -> int:
-    """The version of the default operator set.
-
-    Raises:
-        BadRequest: there is none, or it is older than the forms that we write.
-    """
-    for entry in model.opset_import:
-        if entry.domain in ("", "ai.onnx"):
-            if entry.version < MINIMUM_OPSET:
-                raise BadRequest(
-                    f"ONNX opset {entry.version} is too old; export with opset {MINIMUM_OPSET} or newer"
-                )
-            return int(entry.version)
-    raise BadRequest("the ONNX file imports no default operator set")
 
 
 def module_paths(model: onnx.ModelProto) -> dict[str, str]:
@@ -83,14 +81,14 @@ def find_sites(model: onnx.ModelProto) -> list[Site]:
     paths = module_paths(model)
     index = Index(model.graph)
     matches = _matches(index, set(paths))
-    shapes = _shapes(model, {found.output for found in matches})
+    shapes = static_shapes(model) if matches else {}
     return [
         Site(
             key=paths.get(found.output, found.output),
             activation=found.activation,
             input=found.input,
             output=found.output,
-            nodes=tuple(_label(index.nodes[i]) for i in found.nodes),
+            nodes=tuple(label(index.nodes[i]) for i in found.nodes),
             shape=shapes.get(found.output),
         )
         for found in matches
@@ -156,27 +154,6 @@ def _matches(index: Index, known: set[str]) -> list[Match]:
             found.append(hit)
             taken.update(hit.nodes)
     return sorted(found, key=lambda hit: hit.last)
-
-
-def _shapes(model: onnx.ModelProto, tensors: set[str]) -> dict[str, tuple[int, ...]]:
-    shapes = _declared(model.graph)
-    if tensors - set(shapes):
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-        shapes = {**_declared(inferred.graph), **shapes}
-    return shapes
-
-
-def _declared(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {}
-    for info in (*graph.value_info, *graph.output, *graph.input):
-        dims = info.type.tensor_type.shape.dim
-        if info.type.tensor_type.HasField("shape") and all(d.HasField("dim_value") for d in dims):
-            shapes[info.name] = tuple(int(d.dim_value) for d in dims)
-    return shapes
-
-
-def _label(node: onnx.NodeProto) -> str:
-    return str(node.name or node.output[0])
 
 
 def _some(keys: Iterable[str]) -> str:

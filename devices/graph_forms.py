@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,13 +13,12 @@ from onnx import helper, numpy_helper
 
 from devices.activations import ELU_ALPHA, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
 
-MINIMUM_OPSET = 11  # Clip takes its bounds as inputs from here on
 _DEFAULT_DOMAINS = ("", "ai.onnx")
 
 
 @dataclass(frozen=True)
 class Match:
-    """A catalog activation found in a graph: node indices in graph order, ``last`` writes output."""
+    """A catalog activation in a graph: node indices in graph order; ``last`` writes the output."""
 
     activation: str
     input: str
@@ -113,7 +112,9 @@ def _other(node: onnx.NodeProto, one: str) -> str | None:
 
 
 def _is_hardsigmoid(node: onnx.NodeProto) -> bool:
-    return _near(_attribute(node, "alpha", 0.2), 1 / 6) and _near(_attribute(node, "beta", 0.5), 0.5)
+    return _near(_attribute(node, "alpha", 0.2), 1 / 6) and _near(
+        _attribute(node, "beta", 0.5), 0.5
+    )
 
 
 def _gated(index: Index, i: int) -> tuple[str, str, set[int]] | None:
@@ -232,7 +233,9 @@ def match(index: Index, i: int, *, known: set[str]) -> Match | None:
         if not index.private(inner, i):
             return None
     elif node.op_type == "Identity":
-        declared = node.output[0] in known or node.name == _name(node.output[0], "identity", "Identity")
+        declared = node.output[0] in known or node.name == _name(
+            node.output[0], "identity", "Identity"
+        )
         if not declared:
             return None
         activation, x = "identity", node.input[0]

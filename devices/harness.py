@@ -53,7 +53,8 @@ def measure(
     A block opens a fresh session of every arm in random order (where a session lands in memory
     moves its speed by about a percent, and later ones tend to be faster), warms each up, runs
     rounds in which every arm runs once in a shuffled order on the same image, and closes them. The
-    process is pinned to ``settings.threads`` CPUs meanwhile. ``between`` is called after each block.
+    process is pinned to ``settings.threads`` CPUs meanwhile. ``between`` is called after every
+    block.
 
     It stops when every interval is narrower than ``settings.half_width`` either way, when the time
     or the blocks are used up: never on what the ratios are. ``settings.max_seconds`` covers

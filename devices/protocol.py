@@ -42,7 +42,9 @@ class Settings(_Document):
     max_blocks: int = Field(default=40, ge=2)
     rounds: int = Field(default=6, ge=1, description="interleaved rounds per block")
     warmup: int = Field(default=3, ge=0, description="runs of a fresh session that are not kept")
-    half_width: float = Field(default=0.005, gt=0, description="stop below this interval half-width")
+    half_width: float = Field(
+        default=0.005, gt=0, description="stop below this interval half-width"
+    )
     max_seconds: float = Field(default=60.0, gt=0)
     seed: int = 0
 
@@ -93,7 +95,9 @@ class ArmResult(_Document):
     latency_ms: float
     ratio: float
     ratio_interval: Interval
-    samples_ms: list[list[float]] = Field(description="raw samples: one list a block; [] if modelled")
+    samples_ms: list[list[float]] = Field(
+        description="raw samples: one list a block; [] if modelled"
+    )
     memory: Memory | None = None
     profile: list[SiteTime] | None = None
     details: dict[str, Any] = Field(default_factory=dict)

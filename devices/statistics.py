@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from devices.errors import BadRequest
 
 RESAMPLES = 2000
+MODELLED_TIE = 0.01  # a cost model says nothing about differences of a percent
 _Samples = Sequence[Sequence[float]]
 
 
@@ -41,7 +42,7 @@ def ratio(
     widened by sqrt(n / (n - 1)) for n blocks, since few blocks underestimate their own spread.
 
     Raises:
-        BadRequest: fewer than two blocks, ragged or unequal shapes, or a sample that is not above 0.
+        BadRequest: fewer than two blocks, ragged or unequal shapes, or a sample not above 0.
     """
     paired = np.log(_matrix(arm, "arm") / _matrix(baseline, "baseline"))
     rng = np.random.default_rng(seed)
@@ -83,3 +84,56 @@ def _matrix(samples: _Samples, name: str) -> NDArray[np.float64]:
     if not (np.isfinite(matrix).all() and (matrix > 0).all()):
         raise BadRequest(f"{name} samples must be latencies above 0 ms")
     return matrix
+
+
+def noise_floor(aa_ratios: Sequence[float]) -> float:
+    """How far from 1 the ratio of a model to itself gets, as a share (.01 is 1 %).
+
+    The 95th percentile of |ratio - 1| over A/A measurements, taken as an observed value: below 20
+    measurements that is the largest.
+
+    Raises:
+        BadRequest: no measurement.
+    """
+    if not len(aa_ratios):
+        raise BadRequest("no A/A measurement: a noise floor needs at least one")
+    away = np.abs(np.asarray(aa_ratios, dtype=np.float64) - 1.0)
+    return float(np.quantile(away, 0.95, method="higher"))
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What ranks look at: latency (ms, lower is better) and score (mAP50-95, higher is better).
+
+    ``low`` and ``high`` bound the 95 % intervals. A modelled latency is exact, but two within
+    ``MODELLED_TIE`` of each other are equal.
+    """
+
+    latency: float
+    latency_low: float
+    latency_high: float
+    score: float
+    score_low: float
+    score_high: float
+    modelled: bool = False
+
+
+def ranks(rows: Sequence[Ranked]) -> list[int]:
+    """The rank of every row: 1 + the number of rows that beat it; ties share one.
+
+    A row beats another if it is better beyond both intervals on latency or on score, and not worse
+    beyond them on the other.
+    """
+    return [1 + sum(_beats(other, row) for other in rows if other is not row) for row in rows]
+
+
+def _beats(one: Ranked, other: Ranked) -> bool:
+    faster, slower = _faster(one, other), _faster(other, one)
+    better, worse = one.score_low > other.score_high, other.score_low > one.score_high
+    return (faster and not worse) or (better and not slower)
+
+
+def _faster(one: Ranked, other: Ranked) -> bool:
+    if one.modelled and other.modelled:
+        return one.latency * (1 + MODELLED_TIE) < other.latency
+    return one.latency_high < other.latency_low

@@ -27,6 +27,6 @@ def get(target: Target) -> Runtime:
         runtime: Runtime = getattr(importlib.import_module(module), name)()
     except ModuleNotFoundError as error:
         raise Unsupported(
-            f"target {target.id} needs the Python package {error.name!r}, which is not installed here"
+            f"target {target.id} needs the Python package {error.name!r}; it is not installed here"
         ) from None
     return runtime

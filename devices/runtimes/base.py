@@ -22,6 +22,11 @@ Calibration = NDArray[np.uint8]
 class Session(Protocol):
     """A loaded model, ready to run on as many threads as it was opened with."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[1, 3, h, w]: the image that it takes."""
+        ...
+
     def run(self, image: Image) -> list[NDArray[Any]]:
         """The outputs, in graph order, for one RGB image: float32 [1, 3, h, w] within 0..1."""
         ...
@@ -90,7 +95,9 @@ class Runtime(ABC):
 
     def open(self, artefact: Path, *, threads: int) -> Session:
         """Loads the artefact. The calling process is already pinned to ``threads`` CPUs."""
-        raise Unsupported(f"runtime {self.name} runs nothing on this machine: its target is modelled")
+        raise Unsupported(
+            f"runtime {self.name} runs nothing on this machine: its target is modelled"
+        )
 
     def memory(self, artefact: Path, *, model: Path, target: Target, threads: int) -> Memory:
         """The memory figure of the target. ``model`` is the fp32 ONNX behind ``artefact``."""
@@ -107,6 +114,10 @@ class Runtime(ABC):
     def estimate(self, artefact: Path, *, model: Path, target: Target) -> Modelled:
         """What the target's cost model says. ``model`` is the fp32 ONNX behind ``artefact``."""
         raise Unsupported(f"runtime {self.name} has no cost model: its targets are measured")
+
+    def compare(self, arm: Modelled, baseline: Modelled) -> dict[str, Any]:
+        """What else to say of a modelled arm beside its ratio; goes into the arm's details."""
+        return {}
 
 
 def sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as status
 
 from devices import memory as memory_of
 from devices.errors import BadRequest, MeasurementFailed
@@ -16,6 +17,18 @@ from devices.protocol import Memory, SiteTime
 from devices.runtimes import onnxruntime_profile
 from devices.runtimes.base import Artefact, Calibration, Image, Runtime
 from devices.targets import Target
+
+
+# ONNX Runtime has a class of its own per status code, all directly below Exception.
+LOAD_ERRORS = (
+    status.Fail,
+    status.InvalidArgument,
+    status.InvalidGraph,
+    status.InvalidProtobuf,
+    status.NoSuchFile,
+    status.NotImplemented,
+    status.RuntimeException,
+)
 
 
 class OnnxRuntime(Runtime):
@@ -32,7 +45,9 @@ class OnnxRuntime(Runtime):
                 shutil.copyfile(model, part)
             return Artefact.of(out)
         if calibration is None:
-            raise BadRequest(f"target {target.id} needs calibration images and the job carries none")
+            raise BadRequest(
+                f"target {target.id} needs calibration images and the job carries none"
+            )
         # Quantisation brings in more of the package than running does, and only int8 needs it.
         from devices.convert.quantise import quantise
 
@@ -61,11 +76,13 @@ class _Session:
             self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
                 str(artefact), opts, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # ONNX Runtime raises a class of its own per status code
+        except LOAD_ERRORS as error:
             raise MeasurementFailed(
                 f"ONNX Runtime cannot load {artefact.name}: {one_line(error)}"
             ) from None
-        self._input = self._session.get_inputs()[0].name
+        image = self._session.get_inputs()[0]
+        self._input = image.name
+        self.shape: tuple[int, ...] = tuple(image.shape)
 
     def run(self, image: Image) -> list[NDArray[Any]]:
         if self._session is None:
@@ -83,7 +100,7 @@ def options(threads: int) -> onnxruntime.SessionOptions:
     opts.intra_op_num_threads = threads
     opts.inter_op_num_threads = 1
     opts.log_severity_level = 3
-    # Several sessions live side by side: a pool that spins on after its run would slow the next arm.
+    # Several sessions live side by side: a pool that spins on after its run slows the next arm.
     opts.add_session_config_entry("session.force_spinning_stop", "1")
     return opts
 

@@ -1,0 +1,216 @@
+"""What a CPU target calls memory: the planned activation arena, and a process's peak."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from devices import graph, targets
+from devices.decode import decode_nodes
+from devices.errors import MeasurementFailed
+from devices.graph_forms import Index
+from devices.protocol import Memory
+from devices.shapes import static_shapes
+from devices.targets import Target
+
+MIB = 1024 * 1024
+# Quantise and dequantise nodes count as views: an int8 artefact plans like the graph behind it.
+_VIEWS = frozenset(
+    ["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "QuantizeLinear", "DequantizeLinear"]
+)
+_IN_PLACE = frozenset(
+    [
+        "Relu",
+        "Clip",
+        "LeakyRelu",
+        "Elu",
+        "Selu",
+        "Tanh",
+        "Sigmoid",
+        "HardSigmoid",
+        "HardSwish",
+        "Mish",
+        "Gelu",
+        "Swish",
+        "Softplus",
+        "Erf",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "BatchNormalization",
+    ]
+)
+
+
+@dataclass
+class _Buffer:
+    bytes: int
+    first: int
+    last: int
+    offset: int = -1
+
+
+def cpu(artefact: Path, *, model: Path, target: Target, threads: int) -> Memory:
+    """The planned arena of ``model`` in MiB, with the peak of a real process beside it.
+
+    Raises:
+        MeasurementFailed: the process that loads the model failed, or a shape is not static.
+    """
+    planned = arena_bytes(onnx.load(model), int8=target.precision == "int8")
+    return Memory(
+        value=planned / MIB,
+        unit=target.memory_unit,
+        meaning=target.memory,
+        rss_mib=peak_rss_mib(artefact, target=target, threads=threads),
+    )
+
+
+def arena_bytes(model: onnx.ModelProto, *, int8: bool) -> int:
+    """Bytes of the smallest arena that our planner finds for the tensors of one inference.
+
+    Tensors live from the node that writes them to the last that reads them, in the graph's own
+    order; the planner takes them from the largest to the smallest and gives each the lowest offset
+    that is free throughout its life. Views share their input's buffer, and so does an elementwise
+    node that is the last reader of an input of the same size. In fp32 the nodes of one activation
+    site count as one such node, since both CPU runtimes run them as one kernel (or within the
+    convolution); in int8 they run, and count, one by one, with one byte an element outside the
+    head's decode, which stays in float. The image belongs to the caller and weights are no
+    activations: neither counts.
+
+    Raises:
+        MeasurementFailed: the shape of a tensor does not follow from the graph's inputs.
+    """
+    index = Index(model.graph)
+    shapes = static_shapes(model)
+    decode = decode_nodes(model.graph)
+    inner = set() if int8 else _site_interiors(model)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    owner: dict[str, _Buffer] = {}
+    buffers: list[_Buffer] = []
+    last_read = {name: max(readers) for name, readers in index.readers.items()}
+    last_read |= {name: len(index.nodes) for name in index.outputs}
+
+    for i, node in enumerate(index.nodes):
+        if node.op_type == "Constant" or all(n in constants for n in node.input if n):
+            constants.update(node.output)
+            continue
+        for name in node.output:
+            if not name or name in inner:
+                continue
+            if node.op_type in _VIEWS and node.input[0] not in owner:
+                continue  # a view of the image
+            end = last_read.get(name, i)
+            if name not in shapes:
+                raise MeasurementFailed(
+                    f"the shape of tensor {name!r} is not static; export with fixed shapes"
+                )
+            width = 1 if int8 and graph.label(node) not in decode else 4
+            size = max(math.prod(shapes[name]), 1) * width
+            shared = _shared(node, index, inner, owner, size=size, now=i, last_read=last_read)
+            if shared is not None:
+                shared.last = max(shared.last, end)
+                owner[name] = shared
+            else:
+                owner[name] = _Buffer(size, i, end)
+                buffers.append(owner[name])
+    return _place(buffers)
+
+
+def _site_interiors(model: onnx.ModelProto) -> set[str]:
+    """Tensors inside a site: written by its nodes, but not its output."""
+    by_label = {graph.label(node): node for node in model.graph.node}
+    found: set[str] = set()
+    for site in graph.find_sites(model):
+        found |= {out for label in site.nodes for out in by_label[label].output}
+        found.discard(site.output)
+    return found
+
+
+def _shared(
+    node: onnx.NodeProto,
+    index: Index,
+    inner: set[str],
+    owner: dict[str, _Buffer],
+    *,
+    size: int,
+    now: int,
+    last_read: dict[str, int],
+) -> _Buffer | None:
+    """The buffer of an input that the node may write its result into."""
+    if node.op_type in _VIEWS:
+        return owner.get(node.input[0])
+    if node.op_type not in _IN_PLACE:
+        return None
+    waiting = list(node.input)
+    while waiting:
+        name = waiting.pop(0)
+        if name in inner:  # a fused site reads what its first node reads
+            waiting.extend(index.nodes[index.writer[name]].input)
+        elif name in owner and owner[name].bytes == size and owner[name].last <= now:
+            return owner[name]
+    return None
+
+
+def _place(buffers: list[_Buffer]) -> int:
+    """Greedy by size: the peak offset over all buffers."""
+    placed: list[_Buffer] = []
+    for buffer in sorted(buffers, key=lambda b: (-b.bytes, b.first)):
+        offset = 0
+        for other in sorted(placed, key=lambda b: b.offset):
+            if other.last < buffer.first or buffer.last < other.first:
+                continue
+            if offset + buffer.bytes <= other.offset:
+                break
+            offset = max(offset, other.offset + other.bytes)
+        buffer.offset = offset
+        placed.append(buffer)
+    return max((b.offset + b.bytes for b in placed), default=0)
+
+
+def peak_rss_mib(artefact: Path, *, target: Target, threads: int) -> float:
+    """VmHWM in MiB of a fresh process that loads and runs ``artefact``, less the bare runtime's.
+
+    Raises:
+        MeasurementFailed: the process did not finish within two minutes, or with an error.
+    """
+    command = [sys.executable, "-m", "devices.memory", str(artefact), target.id, str(threads)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[1]
+        )
+    except subprocess.TimeoutExpired:
+        raise MeasurementFailed(f"{artefact.name}: no memory figure within 120 s") from None
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise MeasurementFailed(f"{artefact.name}: no memory figure: {lines[-1]}")
+    empty, full = (int(word) for word in done.stdout.split())
+    return (full - empty) / 1024
+
+
+def _high_water_kib() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    raise MeasurementFailed("/proc/self/status has no VmHWM line")
+
+
+def _main(artefact: str, target_id: str, threads: str) -> None:
+    from devices import runtimes
+
+    runtime = runtimes.get(targets.get(target_id))
+    empty = _high_water_kib()
+    session = runtime.open(Path(artefact), threads=int(threads))
+    for _ in range(2):
+        session.run(np.full(session.shape, 0.5, np.float32))
+    sys.stdout.write(f"{empty} {_high_water_kib()}\n")
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
