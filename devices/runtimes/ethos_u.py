@@ -55,45 +55,57 @@ class EthosU(Runtime):
         """Vela's estimate of ``artefact``.
 
         The profile is in graph order, the rest last as ""; it sums up to the latency. Details
-        hold ``latency_ms_silu_table``: what the same model takes with SiLU as one table.
+        hold ``latency_ms_silu_table``: what the same model takes with SiLU as one table. Where
+        ``model`` is the artefact itself, there is no graph to tell sites by: the profile is empty
+        and there is no ``latency_ms_silu_table``.
 
         Raises:
             Unsupported: an operator would fall back to the CPU, or an option is unknown.
         """
         configuration = _configuration(target)
         content = artefact.read_bytes()
-        graph = onnx.load(str(model))
-        network = tflite.read(graph)
         lowering = _lowering(target)
         estimate = vela.estimate(content, configuration)
-        table = estimate
-        if lowering != "table" and _has_silu(network):
-            other = tflite.convert(graph, lowering="table")
-            table = vela.estimate(other.content, configuration)
+        details: dict[str, Any] = {
+            "accelerator_config": configuration.accelerator,
+            "system_config": configuration.system,
+            "memory_mode": configuration.memory,
+            "lowering": lowering,
+            "cycles": estimate.cycles,
+            "macs": estimate.macs,
+            "npu_kernels": len(estimate.kernels),
+        }
+        profile: list[SiteTime] = []
+        if model != artefact:
+            graph = onnx.load(str(model))
+            network = tflite.read(graph)
+            profile = _profile(estimate, content, network)
+            table = estimate
+            if lowering != "table" and _has_silu(network):
+                other = tflite.convert(graph, lowering="table")
+                table = vela.estimate(other.content, configuration)
+            details["latency_ms_silu_table"] = table.latency_ms
+            details["peak_sram_kib_silu_table"] = table.peak_sram / 1024
         return Modelled(
             latency_ms=estimate.latency_ms,
             memory=Memory(value=estimate.peak_sram / 1024, unit="KiB", meaning=target.memory),
-            profile=_profile(estimate, content, network),
-            details={
-                "accelerator_config": configuration.accelerator,
-                "system_config": configuration.system,
-                "memory_mode": configuration.memory,
-                "lowering": lowering,
-                "latency_ms_silu_table": table.latency_ms,
-                "peak_sram_kib_silu_table": table.peak_sram / 1024,
-                "cycles": estimate.cycles,
-                "macs": estimate.macs,
-                "npu_kernels": len(estimate.kernels),
-                "ranges_calibrated": False,
-            },
+            profile=profile,
+            details=details,
             notes=[
                 f"modelled by Arm Vela {version('ethos-u-vela')} ({configuration}), not a board",
                 _LOWERING_NOTES[lowering],
                 "cost model only: ranges not calibrated; the mAP beside it is the fp32 file's",
-                f"the NPU runs the network up to its {len(network.outputs)} last feature maps; "
-                "the decode of boxes and classes runs on the host and is not counted",
+                "the NPU runs the network up to the last convolution of each head branch; the "
+                "decode of boxes and classes runs on the host and is not counted",
             ],
         )
+
+    def compare(self, arm: Modelled, baseline: Modelled) -> dict[str, Any]:
+        """``ratio_to_silu_table_baseline``: the ratio if SiLU were one table in both models."""
+        name = "latency_ms_silu_table"
+        if name not in arm.details or name not in baseline.details:
+            return {}
+        return {"ratio_to_silu_table_baseline": arm.details[name] / baseline.details[name]}
 
 
 def _option(target: Target, name: str) -> str:

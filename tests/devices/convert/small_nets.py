@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -27,7 +29,7 @@ class Net:
         return name
 
     def op(
-        self, kind: str, name: str, *inputs: str, outputs: int = 1, **attributes: object
+        self, kind: str, name: str, *inputs: str, outputs: int = 1, **attributes: Any
     ) -> list[str]:
         names = [name] if outputs == 1 else [f"{name}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, list(inputs), names, name=name, **attributes))
@@ -96,7 +98,7 @@ def every_layer(activation: str = "silu") -> onnx.ModelProto:
     (y,) = net.op("Add", "add", right, y)
     (x,) = net.op("Concat", "concat", left, right, y, axis=1)
     x = net.silu("act2", net.conv("conv2", x, (12, 8), stride=2))
-    pool = {"kernel_shape": [5, 5], "strides": [1, 1], "pads": [2, 2, 2, 2]}
+    pool: dict[str, Any] = {"kernel_shape": [5, 5], "strides": [1, 1], "pads": [2, 2, 2, 2]}
     (p,) = net.op("MaxPool", "pool", x, **pool)
     (x,) = net.op("Concat", "pyramid", x, p, axis=1)
     x = net.silu("act3", net.conv("depthwise", x, (16, 16), group=16))
