@@ -150,7 +150,7 @@ class Stack:
         # Short on purpose: the path of a socket may have 107 bytes.
         self._scratch = Path(tempfile.mkdtemp(prefix="actnas-", dir="/tmp"))
         self._start_redis(self._scratch)
-        self.manage("migrate", "--no-input")
+        self.manage("bootstrap", "--host", self._host)
         with socket.create_server(("127.0.0.1", self._port)) as listener:
             # The server inherits the listening socket: no other process can take the port between.
             port = listener.getsockname()[1]

