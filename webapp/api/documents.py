@@ -59,8 +59,8 @@ def search(row: Search) -> schemas.SearchOut:
         message=at.message,
         reason=at.reason,
         position=at.position,
-        stages=at.stages,
-        waiting=at.waiting,
+        stages=[schemas.StageOut.model_validate(stage) for stage in at.stages],
+        waiting=[schemas.WaitingOut.model_validate(other) for other in at.waiting],
         verdict=row.result["verdict"]["sentence"] if row.result else None,
         entries=[entry.pk for entry in row.entries.all()],
     )

@@ -124,6 +124,7 @@ class SearchIn(Schema):
 
 class StageOut(Schema):
     name: str
+    title: str
     state: str
     fraction: float
     message: str

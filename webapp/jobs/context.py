@@ -32,6 +32,7 @@ class JobContext:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.blocked_by: set[int] = set()  # jobs without which this one cannot go on
         self._lost = threading.Event()
         self._done = threading.Event()
         self._lock = threading.Lock()

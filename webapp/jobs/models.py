@@ -64,8 +64,19 @@ class Job(models.Model):
     claim = models.PositiveIntegerField(default=0, help_text="how often a worker took it")
     sent = models.PositiveIntegerField(default=0, help_text="how often it was handed to Redis")
     worker = models.CharField(max_length=120, blank=True, help_text="host:pid:start of the process")
+    needs = models.ManyToManyField(
+        "self",
+        symmetrical=False,
+        related_name="needed_by",
+        blank=True,
+        help_text="jobs that were started for it",
+    )
     waits_for = models.ManyToManyField(
-        "self", symmetrical=False, related_name="needed_by", blank=True
+        "self",
+        symmetrical=False,
+        related_name="waiting",
+        blank=True,
+        help_text="those without which it cannot go on",
     )
     created = models.DateTimeField(auto_now_add=True)
     queued_at = models.DateTimeField(default=timezone.now)
@@ -90,8 +101,9 @@ class Job(models.Model):
 
     @property
     def is_ready(self) -> bool:
-        """Whether nothing that it waits for is still to come."""
-        return not self.waits_for.filter(state__in=ALIVE).exists()
+        """Whether a waiting job may go on: what it waits for is there, or never will be."""
+        states = set(self.waits_for.values_list("state", flat=True))
+        return not states & set(ALIVE) or bool(states & {State.FAILED, State.CANCELLED})
 
     @property
     def rq_id(self) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 
 from django.db import OperationalError, connections
 from redis.exceptions import RedisError
 from rq.timeouts import JobTimeoutException
 
+from devices import hostlock
 from devices.errors import BadRequest, MeasurementFailed, Unsupported
 from engine.errors import Cancelled, Pending, UserError
 from webapp.jobs import handlers, services
-from webapp.jobs.choices import Fault, State
+from webapp.jobs.choices import Fault, Kind, State
 from webapp.jobs.context import JobContext
 from webapp.jobs.models import Job
 from webapp.jobs.processes import this_process
@@ -28,11 +30,15 @@ def execute(job_id: int) -> None:
     job = Job.objects.claim(job_id, worker=this_process())
     if job is None:
         return  # cancelled, or another copy of this message came first
+    context = JobContext(job)
     try:
-        with JobContext(job) as context:
+        with context, _beside_measurements(context):
             handlers.of(job).load_run()(context)
     except Pending as error:
-        services.park(job, message=str(error))
+        if context.blocked_by:
+            services.park(job, waits_for=context.blocked_by, message=str(error))
+        else:  # it would wait for ever
+            _fail(job, error, reason=f"waits for nothing known: {error}", fault=Fault.OURS)
     except Cancelled:
         # Usually the row says so already; if the handler stopped by itself, it is written here.
         services.end(job.pk, state=State.CANCELLED, claim=job.claim, reason="cancelled")
@@ -53,6 +59,13 @@ def execute(job_id: int) -> None:
         services.end(job.pk, state=State.FINISHED, claim=job.claim)
     finally:
         connections.close_all()
+
+
+def _beside_measurements(context: JobContext) -> AbstractContextManager[None]:
+    """The host's lock, shared: whatever else we do on a host pauses while it measures."""
+    if context.job.kind == Kind.MEASURE:
+        return nullcontext()  # takes the lock for itself, where its target is measured
+    return hostlock.yielding(while_waiting=context.check)
 
 
 def _fail(job: Job, error: Exception, *, reason: str, fault: Fault) -> None:

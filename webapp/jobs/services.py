@@ -113,7 +113,7 @@ def end(
         handlers.of(job).call_ended(job)
         if state != State.FINISHED:
             _release(job)
-        transaction.on_commit(lambda: _wake_needed_by(job))
+        transaction.on_commit(lambda: _wake_waiting_for(job))
     if state == State.FAILED:
         log.warning("job %s (%s) failed: %s", job_id, job.kind, reason)
     return True
@@ -125,34 +125,38 @@ def cancel(job: Job, *, reason: str) -> bool:
 
 
 def need(job: Job, other: Job) -> None:
-    """``job`` cannot go on before ``other`` has ended, well or badly."""
-    job.waits_for.add(other)
+    """Note that ``other`` was started for ``job``; it is cancelled when nobody needs it."""
+    job.needs.add(other)
+
+
+def park(job: Job, *, waits_for: set[int], message: str) -> None:
+    """A running job starts to wait for other jobs, and frees its worker.
+
+    They may end between its look and this update, so look once more afterwards: who ends one either
+    sees this job waiting, or is seen here. To wait is progress, so attempts count from 1 again.
+    """
+    with transaction.atomic():
+        changed = Job.objects.filter(pk=job.pk, state=State.RUNNING, claim=job.claim).update(
+            state=State.WAITING, message=message[:300], attempt=1, heartbeat=None, worker=""
+        )
+        if changed != 1:
+            return
+        job.waits_for.set(waits_for)
+    if job.is_ready:
+        wake(job.pk)
 
 
 def _release(job: Job) -> None:
-    """Cancel what only ``job`` was waiting for."""
-    for other in job.waits_for.filter(state__in=ALIVE):
+    """Cancel what only ``job`` needed."""
+    for other in job.needs.filter(state__in=ALIVE):
         if not other.needed_by.filter(state__in=ALIVE).exists():
-            cancel(other, reason="nobody waits for it any more")
+            cancel(other, reason="nobody needs it any more")
 
 
-def _wake_needed_by(job: Job) -> None:
-    for waiting in job.needed_by.filter(state=State.WAITING):
+def _wake_waiting_for(job: Job) -> None:
+    for waiting in job.waiting.filter(state=State.WAITING):
         if waiting.is_ready:
             wake(waiting.pk)
-
-
-def park(job: Job, *, message: str) -> None:
-    """A running job starts to wait, and frees its worker. Progress ends the count of attempts.
-
-    What it waits for may end between its look and this update, so look once more afterwards:
-    who ends it either saw the job waiting, or is seen here.
-    """
-    changed = Job.objects.filter(pk=job.pk, state=State.RUNNING, claim=job.claim).update(
-        state=State.WAITING, message=message[:300], attempt=1, heartbeat=None, worker=""
-    )
-    if changed == 1 and job.is_ready:
-        wake(job.pk)
 
 
 def sweep() -> int:

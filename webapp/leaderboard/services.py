@@ -104,7 +104,8 @@ def _ratio_to(uploaded: Arm | None, arm: Arm) -> float | None:
 def _device_model(search: Search, result: Result, arm: Arm) -> str:
     """What was measured on: the lease's own record of its CPU, else the device's row."""
     lease = result.provenance.leases.get(arm.lease or "")
-    recorded = lease.machine.get("cpu_model") if lease and result.kind == "measured" else None
+    cpu = lease.machine.get("cpu", {}) if lease and result.kind == "measured" else {}
+    recorded = cpu.get("model name")
     if recorded:
         return str(recorded)[:120]
     return search.device.model if search.device and search.device.model else "unknown"

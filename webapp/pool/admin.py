@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -49,7 +47,7 @@ class DeviceAdmin(admin.ModelAdmin):
     list_display = ("name", "host", "enabled", "state", "health", "health_reason")
     list_filter = ("enabled", "state", "health", "host")
     list_select_related = ("host",)
-    prepopulated_fields: Any = {"slug": ("name",)}
+    prepopulated_fields = {"slug": ("name",)}
     actions = ("enable", "take_out")
 
     @admin.action(description="Put into service", permissions=["change"])
@@ -58,10 +56,8 @@ class DeviceAdmin(admin.ModelAdmin):
 
     @admin.action(description="Take out of service", permissions=["change"])
     def take_out(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        messages.info(
-            request,
-            f"{queryset.update(enabled=False)} devices taken out; their jobs wait until they are back",
-        )
+        count = queryset.update(enabled=False)
+        messages.info(request, f"{count} devices taken out; their jobs wait until they are back")
 
 
 @admin.register(NoiseCheck)

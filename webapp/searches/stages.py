@@ -1,7 +1,8 @@
-"""The stages of a search as its page shows them: kept from the engine's events."""
+"""The stages of a search as its page shows them: planned at the start, kept from events."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 from webapp.searches.choices import StageState
@@ -11,11 +12,17 @@ class Stage(TypedDict):
     """One row: ``fraction`` 0 to 1, ``started`` in Unix time, ``seconds`` once finished."""
 
     name: str
+    title: str
     state: str
     fraction: float
     message: str
-    started: float
+    started: float | None
     seconds: float | None
+
+
+def plan(titles: Mapping[str, str]) -> list[Stage]:
+    """The rows of a search that has not begun, from ``{name: title}``."""
+    return [_row(name, title) for name, title in titles.items()]
 
 
 def apply(
@@ -27,37 +34,44 @@ def apply(
     fraction: float | None,
     at: float,
 ) -> bool:
-    """Put one event into ``stages``, in place; whether it says something new.
+    """Put one event into ``stages``, in place; whether it belongs in the log.
 
-    A search is run again each time something that it waited for is there, and then announces the
-    stages that it finished before once more: those change nothing.
+    A search runs again each time something that it waited for is there, and may announce once more
+    what it said before: that changes nothing.
     """
     row = next((row for row in stages if row["name"] == stage), None)
     if row is None:
-        row = Stage(
-            name=stage,
-            state=StageState.RUNNING,
-            fraction=0.0,
-            message="",
-            started=at,
-            seconds=None,
-        )
+        row = _row(stage, message if kind == "started" else stage)
         stages.append(row)
-        fresh = True
-    else:
-        fresh = False
     if row["state"] == StageState.FINISHED:
         return False
-    if message and kind != "log":
-        row["message"] = message[:300]
+    fresh = row["state"] == StageState.WAITING
+    if fresh:
+        row["state"], row["started"] = StageState.RUNNING.value, at
     if kind == "finished":
-        row.update(state=StageState.FINISHED, fraction=1.0, seconds=round(at - row["started"], 1))
-    elif fraction is not None:
+        row["state"], row["fraction"], row["message"] = StageState.FINISHED.value, 1.0, ""
+        row["seconds"] = round(at - row["started"], 1)
+        return True
+    if kind == "progress":
+        row["message"] = message[:300]
+    if fraction is not None:
         # Never backwards: a run that resumes starts counting anew.
         row["fraction"] = max(row["fraction"], min(max(fraction, 0.0), 1.0))
-    return fresh or kind in {"finished", "log"}
+    return fresh or kind == "log"
 
 
 def overall(stages: list[Any]) -> float:
-    """How much of the stages that have begun is done, 0 to 1."""
+    """How much of all stages is done, 0 to 1."""
     return sum(row["fraction"] for row in stages) / len(stages) if stages else 0.0
+
+
+def _row(name: str, title: str) -> Stage:
+    return Stage(
+        name=name,
+        title=title,
+        state=StageState.WAITING.value,
+        fraction=0.0,
+        message="",
+        started=None,
+        seconds=None,
+    )

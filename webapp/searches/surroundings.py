@@ -48,6 +48,8 @@ def content_hash(job: MeasureJob) -> str:
 class _Surroundings:
     """What trainings and searches have in common."""
 
+    trains_elsewhere = True
+
     def __init__(self, context: JobContext) -> None:
         self.context = context
 
@@ -66,13 +68,17 @@ class _Surroundings:
             return training.path
         if job.state in FINAL:
             _raise_failure(job, what=f"training {spec.title!r}")
-        jobs.need(self.context.job, job)
-        raise Pending(f"waits for the training: {spec.title}")
+        self._wait_for(job)
+        raise Pending(f"training of {spec.title}")
 
     def pause_point(self) -> None:
         """Between batches: end if cancelled, wait while somebody measures on this host."""
         self.context.check()
-        hostlock.pause_point()
+        hostlock.pause_point(while_waiting=self.context.check)
+
+    def _wait_for(self, job: Job) -> None:
+        jobs.need(self.context.job, job)
+        self.context.blocked_by.add(job.pk)
 
 
 class TrainingSurroundings(_Surroundings):
@@ -106,12 +112,15 @@ class SearchSurroundings(_Surroundings):
             return MeasureResult.model_validate(measurement.result)
         if row.state in FINAL:
             _raise_failure(row, what=f"measurement {job.id!r}")
-        jobs.need(self.context.job, row)
-        raise Pending(f"waits for the measurement: {job.id}")
+        self._wait_for(row)
+        raise Pending(f"measurement {job.id}")
 
     def emit(self, event: Event) -> None:
         """Keep the stages; write them at once when something begins or ends, else once a second."""
         self.context.check()
+        if event.kind == "started":
+            # What was asked for before is wanted, but it does not keep this stage from going on.
+            self.context.blocked_by.clear()
         new = stages.apply(
             self.search.stages,
             stage=event.stage,
@@ -126,7 +135,7 @@ class SearchSurroundings(_Surroundings):
         self._written = time.monotonic()
         self.search.stage = event.stage
         self.search.save(update_fields=["stage", "stages"])
-        if new:
+        if new and not self._was_last(event):
             SearchEvent.objects.create(
                 search=self.search,
                 stage=event.stage,
@@ -134,6 +143,12 @@ class SearchSurroundings(_Surroundings):
                 message=event.message,
                 fraction=event.fraction,
             )
+
+    def _was_last(self, event: Event) -> bool:
+        """Whether the log ends with the same line: a search that waits says so in each run."""
+        last = SearchEvent.objects.filter(search=self.search).last()
+        same = (event.stage, event.kind, event.message)
+        return last is not None and (last.stage, last.kind, last.message) == same
 
     def _measurement(self, job: MeasureJob) -> Measurement:
         digest = content_hash(job)
@@ -158,7 +173,6 @@ class SearchSurroundings(_Surroundings):
                 limit_s=MEASURE_LIMIT_S,
             )
             measurement.save(update_fields=["job"])
-            jobs.need(self.context.job, measurement.job)
         return measurement
 
 

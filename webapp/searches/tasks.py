@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from webapp.catalog.files import local_path
 from webapp.leaderboard import services as leaderboard
 from webapp.pool.services import host_lease, record_noise
+from webapp.searches import stages
 from webapp.searches.models import Measurement, Search, Training
 
 if TYPE_CHECKING:
     from devices.protocol import MeasureJob
-    from engine.search import SearchSpec
+    from engine.search import Recipe, SearchSpec
     from webapp.jobs.context import JobContext
 
 _MEASURE_TIMEOUT_S = 1800.0
@@ -26,6 +27,11 @@ def search(context: JobContext) -> None:
     row = Search.objects.select_related(
         "request__detector", "request__data_set", "request__owner", "device"
     ).get(pk=context.job.payload["id"])
+    if not row.stages:
+        trains = row.request.data_set is not None and row.request.detector.kind != "onnx"
+        names = engine.stage_names(trains=trains)
+        row.stages = stages.plan({name: engine.STAGES[name] for name in names})
+        row.save(update_fields=["stages"])
     path = engine.run(spec_of(row), SearchSurroundings(context, row))
     row.result = json.loads(path.read_text(encoding="utf-8"))
     row.save(update_fields=["result"])
@@ -44,7 +50,7 @@ def spec_of(search: Search) -> SearchSpec:
         data=None if data_set is None else data_set.path,
         imgsz=request.imgsz,
         activations=tuple(request.activations),
-        recipe=request.recipe,
+        recipe=cast("Recipe", request.recipe),
         max_latency_ratio=request.max_latency_ratio,
         max_memory_ratio=request.max_memory_ratio,
         max_map_loss=request.max_map_loss,
