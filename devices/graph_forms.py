@@ -270,7 +270,9 @@ class _Writer:
     def op(self, kind: str, *inputs: str, last: bool = False, **attributes: float | str) -> str:
         name = _free(_name(self.output, self.activation, kind), self.index.node_names)
         out = self.output if last else _free(f"{name}_output_0", self.index.tensors)
-        self.nodes.append(helper.make_node(kind, list(inputs), [out], name=name, **attributes))
+        node = helper.make_node(kind, list(inputs), [out], name=name)
+        node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
+        self.nodes.append(node)
         return out
 
     def constant(self, value: float) -> str:

@@ -18,7 +18,6 @@ from devices.runtimes import onnxruntime_profile
 from devices.runtimes.base import Artefact, Calibration, Image, Runtime
 from devices.targets import Target
 
-
 # ONNX Runtime has a class of its own per status code, all directly below Exception.
 LOAD_ERRORS = (
     status.Fail,
