@@ -38,9 +38,7 @@ class Stats:
     true_image: NDArray[np.int64]
 
 
-def mean_average_precision(
-    stats: Stats, weights: NDArray[np.int32], classes: list[int]
-) -> Array:
+def mean_average_precision(stats: Stats, weights: NDArray[np.int32], classes: list[int]) -> Array:
     """mAP over ``classes`` and all thresholds for each row of ``weights`` [resamples, images].
 
     A weight is how often an image is in the resample. A class without a box in a resample does not
@@ -92,9 +90,7 @@ def _steps(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
     return steps
 
 
-def _area(
-    found: NDArray[np.int32], seen: NDArray[np.int32], steps: NDArray[np.int64]
-) -> Array:
+def _area(found: NDArray[np.int32], seen: NDArray[np.int32], steps: NDArray[np.int64]) -> Array:
     """Area under each curve; ``found`` and ``seen`` [true positives, resamples] are counts."""
     best = np.zeros((len(found) + 1, found.shape[1]), dtype=np.float32)
     np.divide(found, seen, out=best[:-1], where=seen > 0)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -16,7 +16,10 @@ from engine import labels, yaml_limits
 from engine.errors import BadDataSet
 from engine.labels import Boxes
 
-__all__ = ["SPLITS", "DataSet", "Split", "find_yaml", "open_data"]
+if TYPE_CHECKING:
+    from engine.data_info import DataSetInfo
+
+__all__ = ["SPLITS", "DataSet", "Split", "find_yaml", "open_data", "validate_archive"]
 
 SPLITS = ("train", "val", "test")
 FORMATS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -42,8 +45,10 @@ class Split:
 
     def boxes(self) -> dict[int, int]:
         """How many boxes each class has here; classes without a box are left out."""
-        classes = [row[:, 0] for row in self.labels]
-        found, counts = np.unique(np.concatenate(classes or [np.zeros(0)]), return_counts=True)
+        classes = [row[:, 0] for row in self.labels if len(row)]
+        if not classes:
+            return {}
+        found, counts = np.unique(np.concatenate(classes), return_counts=True)
         return {int(index): int(count) for index, count in zip(found, counts, strict=True)}
 
 
@@ -83,9 +88,21 @@ class DataSet:
             return np.zeros((0, 5), dtype=np.float32)
         return labels.read(path, classes=len(self.names))
 
+    def info(self) -> DataSetInfo:
+        """What is in the data set: its identity, images and boxes; reads every file once.
+
+        Raises:
+            BadDataSet: a label file is wrong.
+        """
+        from engine import data_info
+
+        return data_info.describe(self)
+
     def _paths(self, split: str) -> list[Path]:
         if split not in self.splits:
-            raise BadDataSet(f"{self.root.name} has no split {split!r}; it has {', '.join(self.splits)}")
+            raise BadDataSet(
+                f"{self.root.name} has no split {split!r}; it has {', '.join(self.splits)}"
+            )
         return self.splits[split]
 
 
@@ -112,7 +129,9 @@ def open_data(path: Path) -> DataSet:
             splits[split] = _images(document[split], root, f"{file.name}: {split}")
             _check_labelled(splits[split], split)
         elif split != "test":
-            raise BadDataSet(f"{file.name} has no {split!r}; expected train and val folders of images")
+            raise BadDataSet(
+                f"{file.name} has no {split!r}; expected train and val folders of images"
+            )
     return DataSet(root, names, splits)
 
 
@@ -127,7 +146,9 @@ def find_yaml(folder: Path) -> Path:
         return named
     found = sorted(p for p in folder.iterdir() if p.suffix in {".yaml", ".yml"} and p.is_file())
     if len(found) != 1:
-        raise BadDataSet(f"{folder.name} holds {len(found)} YAML files and no data.yaml; one is needed")
+        raise BadDataSet(
+            f"{folder.name} holds {len(found)} YAML files and no data.yaml; one is needed"
+        )
     return found[0]
 
 
@@ -207,7 +228,9 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
     """RGB [h, w, 3]; turned as its EXIF entry says, as ultralytics does."""
     image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
-        raise BadDataSet(f"{path.name} is no image that can be read; accepted: PNG, JPEG and the like")
+        raise BadDataSet(
+            f"{path.name} is no image that can be read; accepted: PNG, JPEG and the like"
+        )
     return np.asarray(image, dtype=np.uint8)
 
 
@@ -218,7 +241,16 @@ def _place(image: NDArray[np.uint8], square: NDArray[np.uint8]) -> tuple[int, in
     ratio = side / max(h, w)
     if ratio != 1:
         w, h = min(math.ceil(w * ratio), side), min(math.ceil(h * ratio), side)
-        image = np.asarray(cv2.resize(image, (w, h), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+        image = np.asarray(
+            cv2.resize(image, (w, h), interpolation=cv2.INTER_LINEAR), dtype=np.uint8
+        )
     top, left = round((side - h) / 2 - 0.1), round((side - w) / 2 - 0.1)
     square[:, top : top + h, left : left + w] = image.transpose(2, 0, 1)
     return left, top, w, h
+
+
+def validate_archive(zip_path: Path, out_dir: Path, *, seed: int = 0) -> DataSetInfo:
+    """See :func:`engine.validation.validate_archive`."""
+    from engine import validation
+
+    return validation.validate_archive(zip_path, out_dir, seed=seed)

@@ -8,7 +8,7 @@ class EngineError(Exception):
 
 
 class UserError(Exception):
-    """The user's fault; ``str()`` is one line that says what is wrong and what would be accepted."""
+    """The user's fault; ``str()`` is one line: what is wrong and what would be accepted."""
 
 
 class BadModel(UserError):
@@ -29,3 +29,9 @@ class Cancelled(Exception):
 
 class Pending(Exception):
     """What was asked for is being made elsewhere; ask again when it is there."""
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of what ``error`` says, at most 200 characters; its type if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -86,9 +86,7 @@ class Evaluation:
         }
 
 
-def evaluate(
-    run: Run, split: Split, *, names: Mapping[int, str], min_boxes: int = 1
-) -> Evaluation:
+def evaluate(run: Run, split: Split, *, names: Mapping[int, str], min_boxes: int = 1) -> Evaluation:
     """mAP of ``run`` on ``split``.
 
     ``run`` maps one image, float32 [1, 3, s, s] in 0..1, to the outputs of an exported detector; the

@@ -84,7 +84,7 @@ def export(
 def _traced(net: nn.Module, imgsz: int) -> onnx.ModelProto:
     """By PyTorch's TorchScript exporter: its node names carry module paths, SiLU stays two nodes."""
     image = torch.zeros(1, 3, imgsz, imgsz)
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracer and deprecation warnings; the result is compared
         net(image)  # anchors are made in the first pass and are constants afterwards
@@ -118,7 +118,7 @@ def _site_tensors(model: onnx.ModelProto, deployed: Deployed) -> dict[str, str]:
 
 
 def _module_path(node_name: str) -> str:
-    """"/model.22/cv2.0/cv2.0.0/act/Mul" -> "model.22.cv2.0.0.act": nested lists repeat their path."""
+    """ "/model.22/cv2.0/cv2.0.0/act/Mul" -> "model.22.cv2.0.0.act": nested lists repeat their path."""
     parts: list[str] = []
     for part in node_name.split("/")[1:-1]:
         if parts and part.startswith(f"{parts[-1]}."):

@@ -66,7 +66,9 @@ def _scale(description: dict[str, Any]) -> tuple[float, float]:
     if isinstance(scales, dict) and scales:
         depth, width, *_ = scales.get(scale) or next(iter(scales.values()))
         return float(depth), float(width)
-    return float(description.get("depth_multiple", 1.0)), float(description.get("width_multiple", 1.0))
+    return float(description.get("depth_multiple", 1.0)), float(
+        description.get("width_multiple", 1.0)
+    )
 
 
 def _layers(description: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.errors import BadDataSet
 
-__all__ = ["Boxes", "letterboxed", "read"]
+__all__ = ["Boxes", "letterboxed", "read", "write"]
 
 Boxes = NDArray[np.float32]  # [k, 5]: class, x, y, w, h of box centres and sizes
 
@@ -44,6 +44,12 @@ def read(path: Path, *, classes: int, shown: str | None = None) -> Boxes:
     return np.array(list(rows), dtype=np.float32).reshape(-1, 5)
 
 
+def write(boxes: Boxes) -> str:
+    """``boxes`` as the text of a label file, six digits after the point."""
+    rows = boxes.tolist()
+    return "".join(f"{int(c)} {x:.6f} {y:.6f} {w:.6f} {h:.6f}\n" for c, x, y, w, h in rows)
+
+
 def letterboxed(boxes: Boxes, *, inner: tuple[int, int, int, int], side: int) -> Boxes:
     """``boxes`` of an image in 0..1 of the square that it was put into.
 
@@ -70,9 +76,13 @@ def _row(words: list[str], where: str, classes: int) -> tuple[float, ...]:
         raise BadDataSet(f"{where} holds NaN or infinity; expected numbers in 0..1")
     index, *numbers = values
     if index != int(index) or not 0 <= index < classes:
-        raise BadDataSet(f"{where} names class {words[0]}; expected a whole number 0 to {classes - 1}")
+        raise BadDataSet(
+            f"{where} names class {words[0]}; expected a whole number 0 to {classes - 1}"
+        )
     if min(numbers) < -SLACK or max(numbers) > 1 + SLACK:
-        raise BadDataSet(f"{where} leaves the image: numbers must be in 0..1 of its width and height")
+        raise BadDataSet(
+            f"{where} leaves the image: numbers must be in 0..1 of its width and height"
+        )
     x, y, w, h = numbers if len(numbers) == 4 else _around(numbers)
     if w <= 0 or h <= 0:
         raise BadDataSet(f"{where} is a box of size {w} x {h}; both must be above 0")

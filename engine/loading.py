@@ -17,7 +17,8 @@ from ultralytics.nn.tasks import DetectionModel, torch_safe_load
 
 from devices.errors import BadRequest
 from engine import activations, families, yaml_check
-from engine.errors import BadModel
+from engine.allowed import HEADS
+from engine.errors import BadModel, one_line
 from engine.pickle_check import check_checkpoint
 from engine.sites import deploy
 
@@ -80,13 +81,13 @@ def load(path: Path, *, imgsz: int | None = None) -> Model:
 def _load_pt(path: Path) -> Model:
     check_checkpoint(path)
     checkpoint = _restore(path)
-    net = checkpoint.get("ema") or checkpoint.get("model")
+    net: Any = checkpoint.get("ema") or checkpoint.get("model")
     if not isinstance(net, DetectionModel):
         raise BadModel(
             f"{path.name} holds no detection model but {type(net).__name__}; accepted: checkpoints "
             "that ultralytics wrote when it trained a detector"
         )
-    net = net.float().cpu().eval()
+    net = _open(net.float().cpu().eval())
     arguments = checkpoint.get("train_args")
     arguments = arguments if isinstance(arguments, dict) else {}
     _check_detector(net, path.name)
@@ -118,8 +119,7 @@ def _restore(path: Path) -> dict[str, Any]:
         try:
             checkpoint, _ = torch_safe_load(str(link), safe_only=True)
         except Exception as error:  # torch and ultralytics raise many kinds; the file caused it
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            reason = reason.replace(str(link), path.name)
+            reason = one_line(error).replace(str(link), path.name)
             raise BadModel(f"{path.name} cannot be restored: {reason}") from error
     if not isinstance(checkpoint, dict):
         raise BadModel(f"{path.name} holds {type(checkpoint).__name__}; a checkpoint is a dict")
@@ -131,7 +131,7 @@ def _load_yaml(path: Path) -> Model:
     default = Conv.default_act
     if type(default) is not nn.SiLU:
         raise BadModel(f"ultralytics' default activation was changed to {default} in this process")
-    net = DetectionModel(checked.for_ultralytics(), ch=3, verbose=False)
+    net = _open(DetectionModel(checked.for_ultralytics(), ch=3, verbose=False))
     # The file's own activation is put in afterwards: ultralytics would keep it for the process.
     for parent in list(net.modules()):
         for name, child in list(parent._modules.items()):
@@ -188,18 +188,26 @@ def _load_onnx(path: Path) -> Model:
     )
 
 
-def _check_detector(net: DetectionModel, name: str) -> None:
+def _open(net: DetectionModel) -> Any:
+    """``net`` for the type checker, which takes every attribute of a torch module for a tensor."""
+    return net
+
+
+def _check_detector(net: Any, name: str) -> None:
     head = net.model[-1]
     if type(head) not in (Detect, v10Detect):
         raise BadModel(
             f"{name} is no detection model: its head is {type(head).__name__}; "
-            "accepted heads: Detect, v10Detect"
+            f"accepted heads: {', '.join(HEADS)}"
         )
-    if next(net.parameters()).shape[1] != 3:
-        raise BadModel(f"{name} takes {next(net.parameters()).shape[1]} channels; accepted: 3 (RGB)")
+    channels = next(net.parameters()).shape[1]
+    if channels != 3:
+        raise BadModel(
+            f"{name} takes {next(net.parameters()).shape[1]} channels; accepted: 3 (RGB)"
+        )
 
 
-def _settle(net: DetectionModel, arguments: dict[str, Any]) -> None:
+def _settle(net: Any, arguments: dict[str, Any]) -> None:
     """What ultralytics sets after loading, without its global settings."""
     net.task = "detect"
     net.args = {key: arguments.get(key, value) for key, value in _LOSS_GAINS.items()}
@@ -214,13 +222,13 @@ def _settle(net: DetectionModel, arguments: dict[str, Any]) -> None:
         if isinstance(m, nn.Upsample) and not hasattr(m, "recompute_scale_factor"):
             m.recompute_scale_factor = None
         if hasattr(m, "inplace"):
-            m.inplace = False if activations.is_activation(m) else True
+            m.inplace = not activations.is_activation(m)
 
 
 _LOSS_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}
 
 
-def _check_runs(net: DetectionModel, name: str, imgsz: int) -> None:
+def _check_runs(net: Any, name: str, imgsz: int) -> None:
     stride = int(max(net.stride))
     if not (32 <= imgsz <= MAX_IMGSZ) or imgsz % stride:
         raise BadModel(
@@ -231,8 +239,7 @@ def _check_runs(net: DetectionModel, name: str, imgsz: int) -> None:
         with torch.no_grad():
             deploy(net).net(torch.zeros(1, 3, side, side))
     except Exception as error:  # a model that was put together wrongly fails in its own way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadModel(f"{name} does not run: {reason}") from error
+        raise BadModel(f"{name} does not run: {one_line(error)}") from error
 
 
 def _names(names: object, file: str, count: int) -> dict[int, str]:

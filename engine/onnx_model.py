@@ -41,7 +41,9 @@ def read(model: onnx.ModelProto, file: str) -> OnnxFacts:
         )
     shape = _shape(inputs[0])
     if len(shape) != 4 or shape[:2] != (1, 3) or shape[2] != shape[3] or not 32 <= shape[2] <= 2048:
-        raise BadModel(f"{file} takes {list(shape)}; expected [1, 3, s, s] with fixed s of 32 to 2048")
+        raise BadModel(
+            f"{file} takes {list(shape)}; expected [1, 3, s, s] with fixed s of 32 to 2048"
+        )
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     task = metadata.get("task", "detect")
     if task != "detect":

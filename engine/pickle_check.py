@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BadModel
+from engine import allowed
+from engine.errors import BadModel, one_line
 
 __all__ = ["check_checkpoint"]
 
@@ -23,73 +24,13 @@ MAX_ENTRIES = 20_000
 MAX_PICKLE = 64 * 2**20
 MAX_TENSORS = 2 * 2**30
 
-# Functions that a checkpoint may call: they build tensors and plain containers, nothing else.
-_FUNCTIONS = {
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_parameter",
-    "torch.Size",
-    "torch.device",
-    "collections.OrderedDict",
-    "__builtin__.set",
-    "builtins.set",
-    "pathlib.PosixPath",
-    "pathlib.WindowsPath",
-    "pathlib._local.PosixPath",
-    "pathlib._local.WindowsPath",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-    "numpy.dtype",
-}
-_DATA = {
-    "ultralytics.utils.IterableSimpleNamespace",
-    "ultralytics.yolo.utils.IterableSimpleNamespace",
-    "ultralytics.nn.tasks.DetectionModel",
-    "ultralytics.nn.tasks.YOLOv10DetectionModel",
-    "ultralytics.utils.loss.v8DetectionLoss",
-    "ultralytics.utils.loss.E2EDetectLoss",
-    "ultralytics.utils.loss.E2ELoss",
-    "ultralytics.utils.loss.v10DetectLoss",
-    "ultralytics.utils.loss.BboxLoss",
-    "ultralytics.utils.loss.DFLoss",
-    "ultralytics.utils.tal.TaskAlignedAssigner",
-}
-# Classes that are only ever rebuilt from their attributes; their constructors are never called.
-_LAYERS = {
-    "ultralytics.nn.modules.activation": {"AGLU"},
-    "ultralytics.nn.modules.block": set(
-        "A2C2f AAttn ABlock AConv ADown Attention Bottleneck BottleneckCSP C1 C2 C2PSA C2f C2fCIB "
-        "C2fPSA C3 C3Ghost C3k C3k2 C3x CBFuse CBLinear CIB DFL ELAN1 GhostBottleneck PSA PSABlock "
-        "RepBottleneck RepC3 RepCSP RepNCSPELAN4 RepVGGDW SCDown SPP SPPELAN SPPF Silence".split()
-    ),
-    "ultralytics.nn.modules.conv": set(
-        "Concat Conv Conv2 ConvTranspose DWConv DWConvTranspose2d Focus GhostConv LightConv "
-        "RepConv".split()
-    ),
-    "ultralytics.nn.modules.head": {"Detect", "v10Detect"},
-    "torch.nn.modules.activation": set(
-        "CELU ELU GELU Hardsigmoid Hardswish Hardtanh LeakyReLU Mish PReLU ReLU ReLU6 SELU SiLU "
-        "Sigmoid Softmax Softplus Softsign Tanh".split()
-    ),
-    "torch.nn.modules.batchnorm": {"BatchNorm2d"},
-    "torch.nn.modules.container": {"ModuleDict", "ModuleList", "Sequential"},
-    "torch.nn.modules.conv": {"Conv2d", "ConvTranspose2d"},
-    "torch.nn.modules.dropout": {"Dropout"},
-    "torch.nn.modules.linear": {"Identity", "Linear"},
-    "torch.nn.modules.loss": {"BCEWithLogitsLoss"},
-    "torch.nn.modules.padding": {"ZeroPad2d"},
-    "torch.nn.modules.pooling": {"AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"},
-    "torch.nn.modules.upsampling": {"Upsample"},
-}
-_STORAGES = {
-    f"torch.{kind}Storage"
-    for kind in "Float Half BFloat16 Double Long Int Short Byte Char Bool".split()
-}
-_DTYPES = {f"torch.{kind}" for kind in "float16 float32 float64 bfloat16 int64 int32 uint8".split()}
 _BOUND = {"forward", "forward_fuse", "forward_split"}  # what ultralytics leaves bound on a module
-_OTHER_TASKS = {"Segment", "Pose", "OBB", "Classify", "RTDETRDecoder", "WorldDetect", "YOLOEDetect"}
-_OTHER_TASKS |= {"YOLOESegment", "Segment26", "Pose26", "OBB26", "Depth", "SemanticSegment"}
-_OTHER_TASKS |= {"SegmentationModel", "PoseModel", "OBBModel", "ClassificationModel"}
-_OTHER_TASKS |= {"RTDETRDetectionModel", "WorldModel", "YOLOEModel", "YOLOESegModel"}
+_OTHER_TASKS = {
+    *("Segment", "Segment26", "YOLOESegment", "SegmentationModel", "YOLOESegModel"),
+    *("Pose", "Pose26", "PoseModel", "OBB", "OBB26", "OBBModel", "Classify", "ClassificationModel"),
+    *("RTDETRDecoder", "RTDETRDetectionModel", "WorldDetect", "WorldModel", "YOLOEDetect"),
+    *("YOLOEModel", "Depth", "SemanticSegment"),
+}
 
 
 def check_checkpoint(path: Path) -> None:
@@ -189,7 +130,9 @@ class _Inspector(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the 
             raise
         except Exception as error:  # a damaged pickle can raise anything; nothing of it has run
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise BadModel(f"{self.name} is damaged: its pickle cannot be read ({reason})") from error
+            raise BadModel(
+                f"{self.name} is damaged: its pickle cannot be read ({reason})"
+            ) from error
 
     def persistent_load(self, pid: object) -> object:
         return _Thing("storage")
@@ -199,11 +142,11 @@ class _Inspector(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the 
 
     def find_class(self, module: str, name: str) -> object:
         full = f"{module}.{name}"
-        if full in _FUNCTIONS:
+        if full in allowed.CALLED:
             return _container(full) or _stand_in(full, call=_anything)
-        if full in _STORAGES or full in _DTYPES:
+        if full in allowed.VALUES:
             return _Thing(full)
-        if full in _DATA or name in _LAYERS.get(module, ()):
+        if full in allowed.RESTORED or name in allowed.LAYERS.get(module, ()):
             return _stand_in(full, call=self._without_arguments(full))
         if full in {"builtins.getattr", "__builtin__.getattr"}:
             return self._getattr
@@ -225,7 +168,8 @@ class _Inspector(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the 
 
     def _refusal(self, module: str, name: str) -> str:
         if name in _OTHER_TASKS and module.startswith("ultralytics."):
-            return f"{self.name} is no detection model: it holds {name}; accepted heads: Detect, v10Detect"
+            return f"{self.name} is no detection model: it holds {name}; "
+                f"accepted heads: {', '.join(allowed.HEADS)}"
         if module.split(".")[0] == "models":
             return (
                 f"{self.name} comes from the old YOLOv5 repository ({module}.{name}); "

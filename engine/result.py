@@ -99,7 +99,8 @@ class Candidate(Document):
     """One composed model on the way. Ratios are to the family's standard activation.
 
     ``measured_ratio`` and ``interval`` are None until it was measured; mAP is on the val split with
-    the estimator's weights, before any fine-tune of its own. ``round`` counts refits from 0.
+    the estimator's weights, before any fine-tune of its own; ``expected_loss`` is what that and the
+    penalty together say. ``round`` counts refits from 0.
     """
 
     assignment: AssignmentField
@@ -111,8 +112,8 @@ class Candidate(Document):
     measured_ratio: float | None = None
     interval: Range | None = None
     measured_memory_ratio: float | None = None
-    map50: float | None = None
     map50_95: float | None = None
+    expected_loss: float | None = None
     pareto: bool = False
     chosen: bool = False
 

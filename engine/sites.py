@@ -12,9 +12,10 @@ import torch
 from torch import nn
 from ultralytics.nn.modules import C2f, Detect
 
+from devices import activations as catalog
 from devices.assignment import Assignment
 from engine import activations
-from engine.errors import BadModel
+from engine.errors import BadModel, one_line
 
 __all__ = ["Deployed", "Site", "deploy", "find", "original", "separate", "twin"]
 
@@ -83,11 +84,12 @@ def deploy(net: nn.Module) -> Deployed:
     own = {id(m) for _, _, m in _activations(deployed)}
     before = {id(m): path for path, m in deployed.named_modules() if id(m) in own}
     deployed.fuse(verbose=False)  # type: ignore[operator]  # moves a one-to-one head to its final place
+    m: Any
     for m in deployed.modules():
         if isinstance(m, Detect):
             m.export, m.format, m.dynamic, m.shape = True, "onnx", False, None
         elif isinstance(m, C2f):
-            m.forward = m.forward_split  # type: ignore[method-assign]  # a Split node, not slices
+            m.forward = m.forward_split  # a Split node, not slices
     after = {path: before[id(m)] for path, m in deployed.named_modules() if id(m) in before}
     return Deployed(deployed, after)
 
@@ -113,11 +115,13 @@ def find(net: nn.Module, *, imgsz: int) -> list[Site]:
         if activation is None:
             raise BadModel(
                 f"site {site} runs {modules[path]}, which is not in the catalog; "
-                f"known: {', '.join(activations.catalog.NAMES)}"
+                f"known: {', '.join(catalog.NAMES)}"
             )
         if len(shape) != 4:
             raise BadModel(f"site {site} puts out shape {shape}; expected [1, channels, h, w]")
-        found.append(Site(site, activation, (shape[1], shape[2], shape[3]), _conv(modules, path, site)))
+        found.append(
+            Site(site, activation, (shape[1], shape[2], shape[3]), _conv(modules, path, site))
+        )
     return found
 
 
@@ -134,8 +138,9 @@ def _run(net: nn.Module, imgsz: int) -> None:
     try:
         net(torch.zeros(1, 3, imgsz, imgsz))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadModel(f"the model does not run on a {imgsz} x {imgsz} image: {reason}") from error
+        raise BadModel(
+            f"the model does not run on a {imgsz} x {imgsz} image: {one_line(error)}"
+        ) from error
 
 
 @contextmanager

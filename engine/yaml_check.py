@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from torch import nn
 from ultralytics.nn.tasks import parse_model
 
 from engine import activations, yaml_limits
-from engine.errors import BadModel
+from engine.allowed import HEADS, YAML_LAYERS
+from engine.errors import BadModel, one_line
 
 __all__ = ["ModelYaml", "parse_activation", "read_model"]
 
@@ -30,13 +32,6 @@ MAX_PARAMETERS = 200_000_000
 MAX_ELEMENTS = 2**27  # of one layer's output on a 256 x 256 image
 _SIDE = 256  # ultralytics runs a new model once at this size to learn its strides
 
-LAYERS = frozenset(
-    "A2C2f AConv ADown Bottleneck BottleneckCSP C1 C2 C2PSA C2f C2fCIB C2fPSA C3 C3Ghost C3k2 C3x "
-    "CBFuse CBLinear Concat Conv ConvTranspose DWConv DWConvTranspose2d ELAN1 Focus "
-    "GhostBottleneck GhostConv PSA RepC3 RepNCSPELAN4 SCDown SPP SPPELAN SPPF Silence "
-    "nn.ConvTranspose2d nn.Identity nn.MaxPool2d nn.Upsample nn.ZeroPad2d".split()
-)
-HEADS = ("Detect", "v10Detect")
 WORDS = frozenset({"nc", "nearest", "bilinear", "None", "True", "False"})
 _NUMBERS = ("depth_multiple", "width_multiple")
 _KEYS = frozenset(
@@ -73,7 +68,9 @@ def read_model(path: Path) -> ModelYaml:
     where = path.name
     unknown = sorted(str(key) for key in raw if key not in _KEYS)
     if unknown:
-        raise BadModel(f"{where}: key {unknown[0]!r} is not accepted; known: {', '.join(sorted(_KEYS))}")
+        raise BadModel(
+            f"{where}: key {unknown[0]!r} is not accepted; known: {', '.join(sorted(_KEYS))}"
+        )
     description = {key: value for key, value in raw.items() if key not in {"names", "yaml_file"}}
     nc = _whole(raw.get("nc"), where, "nc", low=1, high=MAX_CLASSES)
     if raw.get("ch", 3) != 3 or raw.get("channels", 3) != 3:
@@ -98,7 +95,9 @@ def parse_activation(text: object, where: str) -> str:
     Raises:
         BadModel: it is something else; the message says what is accepted.
     """
-    accepted = "accepted: nn.<Class>(numbers) of the catalog, such as nn.SiLU() or nn.LeakyReLU(0.1)"
+    accepted = (
+        "accepted: nn.<Class>(numbers) of the catalog, such as nn.SiLU() or nn.LeakyReLU(0.1)"
+    )
     refusal = BadModel(f"{where}: activation {str(text)[:80]!r} is not accepted; {accepted}")
     if not isinstance(text, str) or len(text) > 80:
         raise refusal
@@ -132,9 +131,17 @@ def parse_activation(text: object, where: str) -> str:
 
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
-    kind.__name__: kind
-    for kind in (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.Hardswish, nn.GELU)
-    + (nn.Mish, nn.ELU, nn.SELU, nn.Tanh, nn.Hardsigmoid)
+    "ReLU": nn.ReLU,
+    "ReLU6": nn.ReLU6,
+    "LeakyReLU": nn.LeakyReLU,
+    "SiLU": nn.SiLU,
+    "Hardswish": nn.Hardswish,
+    "GELU": nn.GELU,
+    "Mish": nn.Mish,
+    "ELU": nn.ELU,
+    "SELU": nn.SELU,
+    "Tanh": nn.Tanh,
+    "Hardsigmoid": nn.Hardsigmoid,
 }
 
 
@@ -209,10 +216,12 @@ def _check_row(row: Any, index: int, *, last: bool, where: str) -> None:
         _whole(source, place, "from", low=-max(index, 1), high=max(index - 1, -1))
     _whole(repeats, place, "repeats", low=1, high=MAX_REPEATS)
     if last and layer not in HEADS:
-        raise BadModel(f"{place} is {str(layer)[:40]!r}; the last layer must be one of {', '.join(HEADS)}")
-    if not last and layer not in LAYERS:
         raise BadModel(
-            f"{place}: {str(layer)[:40]!r} is not accepted; known: {', '.join(sorted(LAYERS))}"
+            f"{place} is {str(layer)[:40]!r}; the last layer must be one of {', '.join(HEADS)}"
+        )
+    if not last and layer not in YAML_LAYERS:
+        raise BadModel(
+            f"{place}: {str(layer)[:40]!r} is not accepted; known: {', '.join(sorted(YAML_LAYERS))}"
         )
     if last and (not isinstance(sources, list) or arguments != ["nc"] or repeats != 1):
         raise BadModel(f"{place}: the head must be [[from, ...], 1, {layer}, [nc]]")
@@ -255,21 +264,24 @@ def _check_size(checked: ModelYaml, where: str) -> None:
             count = sum(parameter.numel() for parameter in layers.parameters())
             if count > MAX_PARAMETERS:
                 raise BadModel(f"{where}: {count / 1e6:.0f} million weights; at most 200 million")
-            _check_outputs(layers, saved, where)
+            _check_outputs(list(layers), saved, where)
     except BadModel:
         raise
     except Exception as error:  # layers that do not fit together fail in their own ways
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadModel(f"{where}: the layers do not fit together: {reason[:200]}") from error
+        raise BadModel(f"{where}: the layers do not fit together: {one_line(error)}") from error
 
 
-def _check_outputs(layers: nn.Sequential, saved: list[int], where: str) -> None:
+def _check_outputs(layers: Sequence[Any], saved: list[int], where: str) -> None:
     kept: list[Any] = []
     x: Any = torch.zeros(1, 3, _SIDE, _SIDE)
-    for index, layer in enumerate(list(layers)[:-1]):
+    for index, layer in enumerate(layers[:-1]):
         source = layer.f
         if source != -1:
-            x = kept[source] if isinstance(source, int) else [x if j == -1 else kept[j] for j in source]
+            x = (
+                kept[source]
+                if isinstance(source, int)
+                else [x if j == -1 else kept[j] for j in source]
+            )
         x = layer(x)
         size = sum(t.numel() for t in (x if isinstance(x, (list, tuple)) else [x]))
         if size > MAX_ELEMENTS:
@@ -279,10 +291,14 @@ def _check_outputs(layers: nn.Sequential, saved: list[int], where: str) -> None:
 
 def _number(value: Any, where: str, what: str, *, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= high:
-        raise BadModel(f"{where}: {what} is {str(value)[:40]}; expected a number above 0, at most {high}")
+        raise BadModel(
+            f"{where}: {what} is {str(value)[:40]}; expected a number above 0, at most {high}"
+        )
 
 
 def _whole(value: Any, where: str, what: str, *, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise BadModel(f"{where}: {what} is {str(value)[:40]}; expected a whole number {low} to {high}")
+        raise BadModel(
+            f"{where}: {what} is {str(value)[:40]}; expected a whole number {low} to {high}"
+        )
     return value

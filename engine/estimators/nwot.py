@@ -58,9 +58,7 @@ def score(
     return scores
 
 
-def _kernel(
-    net: nn.Module, sites: Sequence[str], images: NDArray[np.uint8]
-) -> NDArray[np.float64]:
+def _kernel(net: nn.Module, sites: Sequence[str], images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """K [n, n], summed over the inputs of all ``sites``."""
     kernel = torch.zeros(len(images), len(images), dtype=torch.float64)
 

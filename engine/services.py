@@ -1,0 +1,95 @@
+"""What a search asks of its surroundings: measuring, training, telling how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from devices import hostlock
+from devices.protocol import MeasureJob, MeasureResult
+
+if TYPE_CHECKING:
+    from engine.training.spec import TrainingSpec
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened. ``fraction`` is how much of the stage is done, 0 to 1."""
+
+    stage: str
+    kind: Literal["started", "progress", "finished", "log"]
+    message: str = ""
+    fraction: float | None = None
+    at: float = field(default_factory=time.time)
+
+
+class Services(Protocol):
+    """The surroundings of a search.
+
+    ``measure`` and ``train`` may raise :class:`engine.errors.Pending` where the work is done by
+    somebody else: the search then ends, and is started again once the result is there. Every
+    method may raise :class:`engine.errors.Cancelled`. ``trains_elsewhere`` says whether ``train``
+    returns at once.
+    """
+
+    trains_elsewhere: bool
+
+    def measure(self, job: MeasureJob) -> MeasureResult:
+        """The result of ``job`` on the search's device."""
+        ...
+
+    def train(self, spec: TrainingSpec) -> Path:
+        """The folder of the finished training that ``spec`` describes."""
+        ...
+
+    def emit(self, event: Event) -> None:
+        """Take note of an event."""
+        ...
+
+    def pause_point(self) -> None:
+        """Called between batches: waits while somebody measures on this host."""
+        ...
+
+
+class LocalServices:
+    """Everything in this process and on this machine: what the command line uses.
+
+    ``trainings`` is the folder that holds one folder per training, named by its hash, so that
+    searches share them.
+    """
+
+    trains_elsewhere = False
+
+    def __init__(
+        self,
+        *,
+        trainings: Path,
+        on_event: Callable[[Event], None] | None = None,
+        measure_timeout_s: float = 1800.0,
+    ) -> None:
+        self._trainings = trainings
+        self._on_event = on_event
+        self._timeout_s = measure_timeout_s
+
+    def measure(self, job: MeasureJob) -> MeasureResult:
+        from devices.transports import local
+
+        def progress(fraction: float, message: str) -> None:
+            self.emit(Event("measure", "progress", message, fraction))
+
+        return local.run(job, timeout_s=self._timeout_s, progress=progress)
+
+    def train(self, spec: TrainingSpec) -> Path:
+        from engine import training
+
+        return training.run(spec, folder=self._trainings / spec.hash, services=self)
+
+    def emit(self, event: Event) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def pause_point(self) -> None:
+        hostlock.pause_point()

@@ -1,0 +1,140 @@
+"""What the estimators say: a penalty of every (site, activation), and val mAP of whole mixes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from devices.assignment import Assignment
+from engine.costs import CostTable
+from engine.costs.table import Matrix
+from engine.estimators import batchnorm_map, nwot
+from engine.stages.context import Context
+from engine.training.run import ESTIMATES, load_weights
+from engine.training.spec import Phase
+
+NWOT_IMAGES = 16
+
+
+def penalty(context: Context, table: CostTable) -> dict[str, Any]:
+    """The solver's penalty as an ``Estimate`` document (engine/result.py).
+
+    Without data every swap counts 1: of two mixes that are equally fast the one with fewer
+    changes is preferred, and nothing is said about accuracy.
+
+    Raises:
+        Pending: the training that it needs is being made elsewhere.
+    """
+    if not context.trains:
+        own = table.baseline_columns[:, None] == np.arange(len(table.activations))[None, :]
+        return _document("swap_count", "swaps", table, np.where(own, 0.0, 1.0))
+    if context.spec.recipe == "paper":
+        return _nwot(context, table)
+    (folder,) = context.train_all([context.training("estimate")])
+    found = json.loads((folder / ESTIMATES).read_text())
+    matrix = np.full(table.ms.shape, np.nan)
+    for row, site in enumerate(found["sites"]):
+        for column, activation in enumerate(found["activations"]):
+            matrix[table.rows[site], table.columns[activation]] = found["penalty"][row][column]
+    matrix[np.arange(len(table.sites)), table.baseline_columns] = 0.0
+    details = {key: found[key] for key in ("base_loss", "images", "seconds")}
+    return _document("supernet_loss", "detection loss", table, matrix, **details)
+
+
+def matrix(estimate: dict[str, Any]) -> Matrix:
+    """The penalty of an estimate as an array, NaN where a pair may not be chosen."""
+    rows = [[np.nan if x is None else x for x in row] for row in estimate["penalty"]]
+    return np.array(rows, dtype=np.float64)
+
+
+class ValScorer:
+    """mAP50-95 of whole mixes on the val split, without training them.
+
+    Under the supernet's weights for `supernet`; under the adapted original's for `paper`, where it
+    is shown and not used.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @cached_property
+    def _net(self) -> torch.nn.Module:
+        phase: Phase = "supernet" if self._context.spec.recipe == "supernet" else "adapt"
+        (folder,) = self._context.train_all([self._context.training(phase)])
+        net = self._context.model.net
+        assert net is not None
+        load_weights(net, folder)
+        return net
+
+    def score(self, assignments: Sequence[Assignment], *, stage: str) -> list[float]:
+        """One value an assignment; those scored in an earlier run are not scored again."""
+        scores = []
+        for number, assignment in enumerate(assignments):
+            scores.append(
+                self._context.store.remembered(
+                    f"val {assignment.hash}", partial(self._one, assignment)
+                )
+            )
+            self._context.progress(
+                stage, (number + 1) / len(assignments), f"mix {number + 1} of {len(assignments)}"
+            )
+        return scores
+
+    def _one(self, assignment: Assignment) -> float:
+        context = self._context
+        (score,) = batchnorm_map.score(
+            self._net,
+            [assignment],
+            images=context.split("train").images,
+            split=context.split("val"),
+            names=context.names,
+            seed=context.spec.seed,
+            count=context.settings.batchnorm_images,
+            pause=context.services.pause_point,
+        )
+        return score
+
+
+def _nwot(context: Context, table: CostTable) -> dict[str, Any]:
+    """Minus the NWOT gain of every one-swap model (the paper's signal; the objective is ours)."""
+    (folder,) = context.train_all([context.training("adapt")])
+    net = context.model.net
+    assert net is not None
+    load_weights(net, folder)
+    original = context.original
+    swaps = [
+        (row, column, original.replace({site: name}))
+        for row, (site, own) in enumerate(original)
+        for column, name in enumerate(table.activations)
+        if name != own
+    ]
+    scores = nwot.score(
+        net,
+        [original, *(mix for _, _, mix in swaps)],
+        images=context.split("train").images,
+        seed=context.spec.seed,
+        batch=NWOT_IMAGES,
+        pause=context.services.pause_point,
+    )
+    values = np.zeros(table.ms.shape)
+    for (row, column, _), value in zip(swaps, scores[1:], strict=True):
+        values[row, column] = scores[0] - value
+    return _document("nwot", "log determinant", table, values, images=NWOT_IMAGES)
+
+
+def _document(
+    name: str, unit: str, table: CostTable, values: Matrix, **details: Any
+) -> dict[str, Any]:
+    return {
+        "estimator": name,
+        "unit": unit,
+        "higher_is_better": False,
+        "activations": list(table.activations),
+        "penalty": [[float(x) if np.isfinite(x) else None for x in row] for row in values],
+        "details": details,
+    }

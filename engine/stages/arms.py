@@ -1,0 +1,187 @@
+"""Train the arms, score the exported files on the test split, measure those very files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from devices import graph, runtimes, targets
+from devices.assignment import Assignment
+from devices.files import atomic
+from devices.protocol import Arm as JobArm
+from devices.protocol import MeasureJob, MeasureResult, Settings
+from devices.runtimes.base import sha256
+from devices.targets import Target
+from engine import evaluation
+from engine.arms import MIX, ORIGINAL, REFERENCE, UPLOADED
+from engine.data import Split
+from engine.evaluation import Evaluation
+from engine.stages.context import Context
+from engine.training.run import EXPORTED, WEIGHTS, read_summary
+
+MIN_BOXES = 20  # a class with fewer test boxes is left out of mAP, by name
+SETTINGS = Settings(max_seconds=75.0, half_width=0.004, max_blocks=60)
+
+
+def assignments(context: Context, picks: list[Any]) -> dict[str, Assignment]:
+    """Every arm of the final comparison by name, the uploaded file first."""
+    named = {UPLOADED: context.original, REFERENCE: context.original}
+    if context.trains and context.spec.recipe == "supernet":
+        named[ORIGINAL] = context.original
+    named |= context.uniforms()
+    for number, pick in enumerate(picks, start=1):
+        name = MIX if number == 1 else f"{MIX}:{number}"
+        named[name] = Assignment(tuple((s, a) for s, a in pick))
+    return named
+
+
+def train(context: Context, named: dict[str, Assignment]) -> dict[str, Any]:
+    """Export each arm's trained model into files/; ``{"arms": {name: facts}}``.
+
+    All arms receive the same number of steps with the same data order and schedule, and their
+    BatchNorm statistics are recomputed on the same images. Without data only the graph is swapped.
+
+    Raises:
+        Pending: trainings are being made elsewhere.
+    """
+    if not context.trains:
+        return {"arms": {name: _swapped(context, name, a) for name, a in named.items()}}
+    specs = {
+        name: context.training("alone", None if name == REFERENCE else assignment)
+        if name == REFERENCE or context.spec.recipe == "paper"
+        else context.training("finetune", assignment)
+        for name, assignment in named.items()
+        if name != UPLOADED
+    }
+    folders = dict(zip(specs, context.train_all(list(specs.values())), strict=True))
+    found: dict[str, Any] = {UPLOADED: {"onnx": context.facts["base"], "training": None}}
+    for name, folder in folders.items():
+        onnx = _copy(folder / EXPORTED, context.spec.out / "files" / f"{_safe(name)}.onnx")
+        weights = _copy(folder / WEIGHTS, context.spec.out / "files" / f"{_safe(name)}.pt")
+        found[name] = {
+            "onnx": context.keep(onnx),
+            "state_dict": context.keep(weights),
+            "training": specs[name].hash,
+            "seconds": read_summary(folder)["seconds"],
+        }
+    return {"arms": {name: found[name] for name in named}}
+
+
+def convert(context: Context, files: dict[str, Any]) -> dict[str, Any]:
+    """The file that the target runs, of each arm: ``{"arms": {name: {"path", "sha256"}}}``."""
+    runtime, found = runtimes.get(context.target), {}
+    calibration = None
+    if context.calibration is not None:
+        calibration = np.load(context.calibration.path)["images"]
+    for number, (name, facts) in enumerate(files["arms"].items()):
+        source = context.spec.out / facts["onnx"]["path"]
+        out = context.spec.out / "files" / f"{_safe(name)}.{context.target.id}{runtime.suffix}"
+        artefact = runtime.convert(source, target=context.target, out=out, calibration=calibration)
+        found[name] = {**context.keep(artefact.path), "details": artefact.details}
+        context.progress("convert", (number + 1) / len(files["arms"]), name)
+    return {"arms": found}
+
+
+def score(context: Context, files: dict[str, Any], converted: dict[str, Any]) -> dict[str, Any]:
+    """mAP of each arm's file on the test split, with per-image matches kept for paired intervals.
+
+    The file is run by the target's own runtime. Where the target's file cannot be scored the
+    fp32 ONNX file is, and ``scored`` says so.
+    """
+    test = context.split("test")
+    found: dict[str, Any] = {}
+    kept: dict[str, Evaluation] = {}
+    for number, name in enumerate(files["arms"]):
+        path, target, scored = scorable(context.target, context.spec.out, files, converted, name)
+        evaluation_path = context.spec.out / "stages" / f"evaluation-{sha256(path)[:16]}.npz"
+        kept[name] = _evaluate(context, path, target, evaluation_path, test)
+        low, high = evaluation.interval(kept[name], seed=context.spec.seed)
+        found[name] = {
+            "map50": kept[name].map50,
+            "map50_95": kept[name].map50_95,
+            "map50_95_ci": [low, high],
+            "per_class": kept[name].summary()["per_class"],
+            "scored": scored,
+        }
+        context.progress("score", (number + 1) / len(files["arms"]), name)
+    rivals = [name for name in (REFERENCE, ORIGINAL) if name in kept]
+    best = max(rivals, key=lambda name: kept[name].map50_95)
+    for name, facts in found.items():
+        facts["loss"] = kept[best].map50_95 - kept[name].map50_95
+        facts["loss_ci"] = (
+            [0.0, 0.0]
+            if name == best
+            else list(evaluation.paired_interval(kept[best], kept[name], seed=context.spec.seed))
+        )
+    left_out = sorted(kept[best].left_out)
+    return {"arms": found, "yardstick": best, "left_out": left_out, "images": len(test.images)}
+
+
+def scorable(
+    target: Target, out: Path, files: dict[str, Any], converted: dict[str, Any], name: str
+) -> tuple[Path, Target, str]:
+    """The file to score of an arm, the target whose runtime runs it, and what to call it."""
+    if target.kind == "measured":
+        return out / converted["arms"][name]["path"], target, "the measured file"
+    fp32 = targets.get("cpu-onnxruntime-fp32")
+    return out / files["arms"][name]["onnx"]["path"], fp32, "the fp32 ONNX file"
+
+
+def measure(context: Context, converted: dict[str, Any]) -> MeasureResult:
+    """The final paired measurement of every arm's own file against the reference arm, one lease."""
+    job = MeasureJob(
+        id="final",
+        target=context.spec.target,
+        arms=[
+            JobArm(name=name, file=context.file(facts), ready=True)
+            for name, facts in converted["arms"].items()
+        ],
+        baseline=REFERENCE,
+        settings=SETTINGS.model_copy(update={"seed": context.spec.seed + 2}),
+    )
+    return context.measure(job)
+
+
+def _evaluate(context: Context, path: Path, target: Target, kept: Path, test: Split) -> Evaluation:
+    if kept.exists():
+        return evaluation.load(kept)
+    session = runtimes.get(target).open(path, threads=2)
+
+    def run(image: Any) -> list[Any]:
+        context.services.pause_point()
+        return session.run(image)
+
+    try:
+        # A split too small for any class to reach it is scored as it is; its intervals say so.
+        enough = max(test.boxes().values(), default=0) >= MIN_BOXES
+        found = evaluation.evaluate(
+            run, test, names=context.names, min_boxes=MIN_BOXES if enough else 1
+        )
+    finally:
+        session.close()
+    with atomic(kept) as part:
+        evaluation.save(found, part)
+    return found
+
+
+def _swapped(context: Context, name: str, assignment: Assignment) -> dict[str, Any]:
+    import onnx
+
+    path = context.spec.out / "files" / f"{_safe(name)}.onnx"
+    model = onnx.load(str(context.spec.out / context.facts["base"]["path"]))
+    with atomic(path) as part:
+        onnx.save(graph.swap(model, assignment.mapping), str(part))
+    return {"onnx": context.keep(path), "training": None}
+
+
+def _copy(source: Path, to: Path) -> Path:
+    with atomic(to) as part:
+        shutil.copyfile(source, part)
+    return to
+
+
+def _safe(name: str) -> str:
+    return name.replace(":", "-").replace(" ", "-")

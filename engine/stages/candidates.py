@@ -1,0 +1,200 @@
+"""Solve for mixes, ask what they lose and what they really cost, correct the table, pick."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from devices.assignment import Assignment
+from devices.protocol import MeasureResult, Settings
+from engine.costs import Composed, CostTable, arms, refit
+from engine.errors import Pending
+from engine.solvers import milp, pareto
+from engine.solvers.problem import Infeasible, Problem, Solution
+from engine.stages import accuracy
+from engine.stages.context import Context
+
+SWEEP = 14
+SCORED = 8
+MEASURED = 6
+PICKS = 2
+GOAL_MARGIN = 0.985  # aim a little below the goal: the exported file is measured again
+SETTINGS = Settings(max_seconds=40.0, half_width=0.006)
+
+
+def solve(context: Context, table: CostTable, estimate: dict[str, Any]) -> list[Solution]:
+    """Up to SCORED different mixes across the latency range, always one just below the goal."""
+    problem = Problem(
+        table, accuracy.matrix(estimate), max_memory_ratio=context.spec.max_memory_ratio
+    )
+    found = pareto.sweep(problem, SWEEP)
+    goal = context.spec.max_latency_ratio
+    near: list[Solution] = []
+    if goal is not None:
+        limits = (goal * GOAL_MARGIN, context.spec.max_memory_ratio)
+        try:
+            near = [milp.solve(Problem(table, problem.penalty, *limits))]
+        except Infeasible:
+            near = []  # the goal is out of reach; the sweep holds the fastest
+    mixes = {s.assignment.hash: s for s in [*near, *_spread(found, SCORED - len(near))]}
+    return [s for s in mixes.values() if s.assignment != context.original]
+
+
+def _spread(solutions: Sequence[Solution], n: int) -> list[Solution]:
+    """``n`` of them, evenly over the list, both ends included."""
+    if len(solutions) <= n:
+        return list(solutions)
+    return [
+        solutions[i] for i in np.unique(np.linspace(0, len(solutions) - 1, n).round().astype(int))
+    ]
+
+
+def compose(
+    context: Context, mixes: Sequence[Assignment]
+) -> tuple[MeasureResult, list[Assignment]]:
+    """Measure the mixes (as many as a lease has time for) against the original."""
+    modelled = context.target.kind == "modelled"
+    chosen = list(mixes) if modelled else list(mixes)[:MEASURED]
+    named = {arms.BASELINE: context.original, **{f"mix {a.hash}": a for a in chosen}}
+    job = arms.job(
+        id="composed",
+        target=context.spec.target,
+        base=context.base,
+        arms=named,
+        calibration=context.calibration,
+        settings=SETTINGS.model_copy(update={"seed": context.spec.seed + 1}),
+        profile=False,
+    )
+    return context.measure(job), chosen
+
+
+def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dict[str, Any]:
+    """``{"table", "candidates", "picks", "leases", "notes"}``; picks are assignments, best first.
+
+    A candidate's expected loss is the mean of two signals: its own val mAP below the original's
+    under the same weights, and that drop predicted from its penalty by a line through 0 over all
+    candidates, because one val split is noisy and one penalty is biased.
+
+    Raises:
+        Pending: a training or a measurement is being made elsewhere.
+    """
+    table = CostTable.from_json(cost["table"])
+    solved = solve(context, table, estimate)
+    scorer = accuracy.ValScorer(context) if context.trains else None
+    try:
+        first, measured = compose(context, [s.assignment for s in solved])
+    except Pending:
+        if scorer is not None:  # meanwhile; the scores are remembered
+            scorer.score([context.original, *(s.assignment for s in solved)], stage="candidates")
+        raise
+    rows = [_row(s, 0, first, measured) for s in solved]
+    if len(measured) >= 3:
+        composed = [
+            Composed(a, arm.ratio, arm.ratio_interval.low, arm.ratio_interval.high)
+            for a in measured
+            for arm in [first.arm(f"mix {a.hash}")]
+        ]
+        table = refit(table, composed).table
+        known = {s.assignment for s in solved}
+        again = [s for s in solve(context, table, estimate) if s.assignment not in known]
+        solved += again
+        rows += [_row(s, 1, None, []) for s in again]
+    if scorer is not None:
+        everyone = [context.original, *(s.assignment for s in solved)]
+        scores = scorer.score(everyone, stage="candidates")
+        for row, score in zip(rows, scores[1:], strict=True):
+            row["map50_95"] = score
+        _expect(rows, scores[0])
+    for row in rows:
+        row["ratio"] = row["measured_ratio"] or table.predict_ratio(
+            Assignment(tuple((s, a) for s, a in row["choices"]))
+        )
+    _mark_front(rows)
+    picks = _picks(context, rows)
+    for row in rows:
+        row["chosen"] = row in picks
+    return {
+        "table": table.to_json(),
+        "candidates": rows,
+        "picks": [row["choices"] for row in picks],
+        "leases": {first.job_id: first.provenance.model_dump(mode="json")},
+        "notes": first.notes,
+    }
+
+
+def _row(
+    solution: Solution, round_: int, result: MeasureResult | None, measured: Sequence[Assignment]
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "choices": [list(pair) for pair in solution.assignment.choices],
+        "round": round_,
+        "solver": solution.solver,
+        "penalty": solution.penalty,
+        "predicted_ratio": solution.latency_ratio,
+        "predicted_memory_ratio": solution.memory_ratio,
+        "measured_ratio": None,
+        "interval": None,
+        "measured_memory_ratio": None,
+        "map50_95": None,
+        "expected_loss": None,
+    }
+    if result is not None and solution.assignment in measured:
+        arm, base = result.arm(f"mix {solution.assignment.hash}"), result.arm(arms.BASELINE)
+        row["measured_ratio"] = arm.ratio
+        row["interval"] = [arm.ratio_interval.low, arm.ratio_interval.high]
+        if arm.memory is not None and base.memory is not None:
+            row["measured_memory_ratio"] = arm.memory.value / base.memory.value
+    return row
+
+
+def _expect(rows: list[dict[str, Any]], base: float) -> None:
+    penalties = np.array([row["penalty"] for row in rows])
+    drops = np.array([base - row["map50_95"] for row in rows])
+    power = float(penalties @ penalties)
+    slope = max(0.0, float(penalties @ drops) / power) if power > 0 else 0.0
+    for row, penalty, drop in zip(rows, penalties, drops, strict=True):
+        row["expected_loss"] = 0.5 * float(drop) + 0.5 * slope * float(penalty)
+
+
+def _mark_front(rows: list[dict[str, Any]]) -> None:
+    def loss(row: dict[str, Any]) -> float:
+        value = row["penalty"] if row["expected_loss"] is None else row["expected_loss"]
+        return float(value)
+
+    for row in rows:
+        row["pareto"] = not any(
+            other["ratio"] <= row["ratio"]
+            and loss(other) <= loss(row)
+            and (other["ratio"] < row["ratio"] or loss(other) < loss(row))
+            for other in rows
+        )
+
+
+def _picks(context: Context, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """First the least lossy that meets the goal, then the fastest that should keep the limit.
+
+    Where the goal is out of reach the fastest that should keep the limit goes first, and the
+    least lossy one that gains at least half as much second.
+    """
+    limit, goal = context.spec.max_map_loss, context.spec.max_latency_ratio
+
+    def loss(row: dict[str, Any]) -> float:
+        value = row["penalty"] if row["expected_loss"] is None else row["expected_loss"]
+        return float(value)
+
+    def keeps(row: dict[str, Any]) -> bool:
+        return limit is None or row["expected_loss"] is None or loss(row) <= limit
+
+    within = [row for row in rows if keeps(row)] or [min(rows, key=loss)]
+    fastest = min(within, key=lambda row: row["ratio"])
+    meeting = [row for row in within if goal is not None and row["ratio"] <= goal * 0.995]
+    if meeting:
+        picks = [min(meeting, key=loss), fastest]
+    else:
+        halfway = 1 - (1 - fastest["ratio"]) / 2
+        careful = [row for row in within if row["ratio"] <= halfway]
+        picks = [fastest, min(careful, key=loss, default=fastest)]
+    unique = {str(row["choices"]): row for row in picks}
+    return list(unique.values())[:PICKS]

@@ -1,0 +1,43 @@
+"""Second stage: what the uniform models cost on the target, and from that the cost table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from devices.protocol import Settings
+from engine import costs
+from engine.costs import arms
+from engine.stages.context import Context
+
+AGAIN = "original again"
+SETTINGS = Settings(max_seconds=40.0, half_width=0.006)
+
+
+def run(context: Context) -> dict[str, Any]:
+    """``{"table", "noise_floor", "leases"}``: an A/A pair stands beside the table's own arms."""
+    way = costs.choose(
+        context.target,
+        recipe=context.spec.recipe,
+        memory_limited=context.spec.max_memory_ratio is not None,
+    )
+    job = way.job(
+        id="cost-table",
+        target=context.spec.target,
+        base=context.base,
+        original=context.original,
+        activations=context.spec.activations,
+        calibration=context.calibration,
+        settings=SETTINGS.model_copy(update={"seed": context.spec.seed}),
+    )
+    measured = context.target.kind == "measured"
+    if measured:
+        job.arms.append(arms.arm(context.base, AGAIN, context.original))
+    result = context.measure(job)
+    table = way.table(result, original=context.original, activations=context.spec.activations)
+    floor = abs(result.arm(AGAIN).ratio - 1.0) if measured else 0.0
+    return {
+        "table": table.to_json(),
+        "noise_floor": floor,
+        "leases": {job.id: result.provenance.model_dump(mode="json")},
+        "notes": result.notes,
+    }
