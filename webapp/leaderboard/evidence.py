@@ -172,7 +172,8 @@ class Evidence:
         for arm in documents:
             if arm["latency_ratio"] is not None:
                 ratios += arm["ratio_ci"] or [arm["latency_ratio"]]
-            maps += arm["map50_95_ci"] or []
+            if arm["name"] != "uploaded":  # often far off, and decides nothing: not on the scale
+                maps += arm["map50_95_ci"] or []
             if arm["name"] in ("reference", "original") and arm["map50_95"] is not None:
                 yardstick = max(yardstick or 0.0, arm["map50_95"])
         return [

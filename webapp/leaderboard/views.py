@@ -35,7 +35,6 @@ def index(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "scale": scale(rows),
         "points": drawn,
-        "used": sorted({name for row in rows for name in row.activations}, key=list(CATALOG).index),
     }
     return render(request, "leaderboard/index.html", context)
 

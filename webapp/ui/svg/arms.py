@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.utils.safestring import SafeString
 
 from webapp.ui import figures
@@ -23,7 +25,7 @@ def interval(
     """A dot at ``value`` with a whisker from ``low`` to ``high`` on ``scale``.
 
     ``reference`` (1 for a ratio, the reference arm's mAP for an mAP) is a thin vertical line.
-    What lies outside the scale ends at its edge.
+    A value outside the scale is a triangle at the edge that points to it.
     """
     first, last = scale
     width = (last - first) or 1.0
@@ -32,32 +34,36 @@ def interval(
         return 4 + (WIDTH - 8) * min(1.0, max(0.0, (x - first) / width))
 
     middle = HEIGHT / 2
-    shapes = [
-        element(
-            "line",
-            attributes={"class": "axis", "x1": 0, "x2": WIDTH, "y1": middle, "y2": middle},
-        )
-    ]
+    shapes = [_line("axis", (0, middle), (WIDTH, middle))]
     if reference is not None:
-        x = place(reference)
-        shapes.append(
-            element(
-                "line",
-                attributes={"class": "reference", "x1": x, "x2": x, "y1": 0, "y2": HEIGHT},
-            )
-        )
-    shapes += [
-        element(
-            "line",
-            attributes={
-                "class": "whisker",
-                "x1": place(low),
-                "x2": place(high),
-                "y1": middle,
-                "y2": middle,
-            },
-        ),
-        element("circle", attributes={"class": "dot", "cx": place(value), "cy": middle, "r": 3.5}),
-    ]
+        shapes.append(_line("reference", (place(reference), 0), (place(reference), HEIGHT)))
+    shapes += _mark(value, low, high, scale=scale, place=place)
     told = f"{label} {figures.number(value)}, 95 % interval {figures.span(low, high)}"
     return drawing(*shapes, label=told, width=WIDTH, height=HEIGHT, css="interval")
+
+
+def _mark(
+    value: float,
+    low: float,
+    high: float,
+    *,
+    scale: tuple[float, float],
+    place: Callable[[float], float],
+) -> list[SafeString]:
+    middle = HEIGHT / 2
+    if not scale[0] <= value <= scale[1]:
+        tip, back = (0.0, 8.0) if value < scale[0] else (WIDTH, WIDTH - 8)
+        points = f"{tip},{middle} {back},{middle - 5} {back},{middle + 5}"
+        return [element("polygon", attributes={"class": "beyond", "points": points})]
+    left, right = place(low), place(high)
+    shapes = [_line("whisker", (left, middle), (right, middle))]
+    shapes += [_line("whisker-end", (x, middle - 4), (x, middle + 4)) for x in (left, right)]
+    dot = {"class": "dot", "cx": place(value), "cy": middle, "r": 3.2}
+    return [*shapes, element("circle", attributes=dot)]
+
+
+def _line(css: str, start: tuple[float, float], end: tuple[float, float]) -> SafeString:
+    return element(
+        "line",
+        attributes={"class": css, "x1": start[0], "y1": start[1], "x2": end[0], "y2": end[1]},
+    )

@@ -1,0 +1,472 @@
+"""Rows for page tests, with plainly fictional figures: the world of Wonderland, not a measurement.
+
+Searches get a result document that the engine's own schema accepts, and entries come from it
+through :func:`webapp.leaderboard.services.publish`, as they do on a real site.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from devices import targets
+from devices.assignment import Assignment
+from devices.protocol import MeasureResult
+from engine.arms import Arm, Limits
+from engine.result import Result
+from engine.verdict import decide
+from webapp.catalog.choices import UploadState, Visibility
+from webapp.catalog.models import DataSet, Detector
+from webapp.jobs.choices import Kind, State
+from webapp.jobs.models import Job
+from webapp.leaderboard import services as leaderboard
+from webapp.leaderboard.models import Entry
+from webapp.pool.models import Device, Host, NoiseCheck
+from webapp.searches.models import Measurement, Search, SearchEvent, SearchRequest
+
+PASSWORD = "down-the-rabbit-hole"
+ACTIVATIONS = ("relu", "leaky_relu", "silu", "hardswish")
+CPU = "Looking-Glass CPU @ 1.0 GHz (fictional)"
+NPU = "Arm Ethos-U (Vela model)"
+
+# (module, activation sites inside it, channels, side of the output at 320 px): shaped like YOLOv8n.
+_BLOCKS = (
+    (0, ("act",), 16, 160),
+    (1, ("act",), 32, 80),
+    (2, ("cv1.act", "m.0.cv1.act", "m.0.cv2.act", "cv2.act"), 32, 80),
+    (3, ("act",), 64, 40),
+    (4, ("cv1.act", *(f"m.{i}.cv{j}.act" for i in (0, 1) for j in (1, 2)), "cv2.act"), 64, 40),
+    (5, ("act",), 128, 20),
+    (6, ("cv1.act", *(f"m.{i}.cv{j}.act" for i in (0, 1) for j in (1, 2)), "cv2.act"), 128, 20),
+    (7, ("act",), 256, 10),
+    (8, ("cv1.act", "m.0.cv1.act", "m.0.cv2.act", "cv2.act"), 256, 10),
+    (9, ("cv1.act", "cv2.act"), 256, 10),
+    (12, ("cv1.act", "m.0.cv1.act", "m.0.cv2.act", "cv2.act"), 128, 20),
+    (15, ("cv1.act", "m.0.cv1.act", "m.0.cv2.act", "cv2.act"), 64, 40),
+    (16, ("act",), 64, 20),
+    (18, ("cv1.act", "m.0.cv1.act", "m.0.cv2.act", "cv2.act"), 128, 20),
+    (19, ("act",), 128, 10),
+    (21, ("cv1.act", "m.0.cv1.act", "m.0.cv2.act", "cv2.act"), 256, 10),
+    *(
+        (22, tuple(f"cv{branch}.{level}.{i}.act" for branch in (2, 3) for i in (0, 1)), 64, side)
+        for level, side in enumerate((40, 20, 10))
+    ),
+)
+SITES = [
+    {"path": f"model.{module}.{site}", "activation": "silu", "shape": [channels, side, side]}
+    for module, sites, channels, side in _BLOCKS
+    for site in sites
+]
+PATHS = [str(site["path"]) for site in SITES]
+
+
+def user(name: str, *, staff: bool = False) -> User:
+    return User.objects.create_user(name, password=PASSWORD, is_staff=staff)
+
+
+def detector(owner: User, *, name: str = "Cheshire cat finder", public: bool = True) -> Detector:
+    """A model that has passed its check."""
+    return Detector.objects.create(
+        owner=owner,
+        name=name,
+        file_name="cheshire.pt",
+        sha256=_hash(name),
+        size=6_943_523,
+        state=UploadState.READY,
+        visibility=Visibility.PUBLIC if public else Visibility.PRIVATE,
+        kind="pt",
+        family="YOLOv8n",
+        imgsz=320,
+        has_weights=True,
+        names=["grin", "paw", "tail", "hat", "teapot"],
+        sites=SITES,
+        original=dict.fromkeys(PATHS, "silu"),
+    )
+
+
+def data_set(owner: User, *, name: str = "Wonderland", public: bool = True) -> DataSet:
+    """A data set that has passed its check."""
+    names = ["grin", "paw", "tail", "hat", "teapot"]
+    boxes = {
+        split: {str(i): n * (5 - i) for i in range(len(names))}
+        for split, n in (("train", 120), ("val", 40), ("test", 90))
+    }
+    return DataSet.objects.create(
+        owner=owner,
+        name=name,
+        file_name="wonderland.zip",
+        sha256=_hash(name + "zip"),
+        size=48_000_000,
+        state=UploadState.READY,
+        visibility=Visibility.PUBLIC if public else Visibility.PRIVATE,
+        version=_hash(name),
+        folder="data-sets/wonderland",
+        names=names,
+        images={"train": 600, "val": 200, "test": 450},
+        boxes=boxes,
+    )
+
+
+def pool() -> list[Device]:
+    """One host with a CPU and a modelled NPU."""
+    now = timezone.now()
+    host, _ = Host.objects.get_or_create(name="looking-glass", defaults={"agent_heartbeat": now})
+    by_hardware: dict[str, list[str]] = {}
+    for target in targets.TARGETS:
+        by_hardware.setdefault(target.hardware, []).append(target.id)
+    made = []
+    for slug, name, model, hardware in (
+        ("looking-glass-cpu", "Looking-glass CPU", CPU, "cpu"),
+        ("looking-glass-npu", "Looking-glass NPU", NPU, "npu"),
+    ):
+        device, _ = Device.objects.get_or_create(
+            slug=slug,
+            defaults={
+                "host": host,
+                "name": name,
+                "model": model,
+                "targets": by_hardware[hardware],
+                "health": "good",
+            },
+        )
+        made.append(device)
+    for target_id in by_hardware["cpu"]:
+        NoiseCheck.objects.create(
+            device=made[0], target=target_id, ratio=0.9975, low=0.995, high=1.0005
+        )
+    return made
+
+
+def request(
+    owner: User, model: Detector, data: DataSet | None, *, name: str, target_ids: Sequence[str]
+) -> SearchRequest:
+    return SearchRequest.objects.create(
+        owner=owner,
+        name=name,
+        detector=model,
+        data_set=data,
+        targets=list(target_ids),
+        activations=list(ACTIVATIONS),
+        max_map_loss=0.015,
+        max_latency_ratio=0.9,
+        imgsz=320,
+    )
+
+
+def running_search(asked: SearchRequest, target_id: str, device: Device) -> Search:
+    """A search in the middle of its training."""
+    job = Job.objects.create(
+        kind=Kind.SEARCH,
+        queue="search",
+        owner=asked.owner,
+        state=State.RUNNING,
+        progress=0.4,
+        started=timezone.now(),
+        heartbeat=timezone.now(),
+    )
+    now = timezone.now().timestamp()
+    stages = [
+        _stage("inspect", "finished", 1.0, "Inspect the model", seconds=4.2, at=now - 200),
+        _stage("cost", "finished", 1.0, "Measure the uniform models", seconds=61.0, at=now - 190),
+        _stage("training", "running", 0.62, "epoch 5 of 8, mAP50-95 on val 0.512", at=now - 120),
+    ]
+    search = Search.objects.create(
+        request=asked, target=target_id, device=device, job=job, stage="training", stages=stages
+    )
+    for stage in stages:
+        SearchEvent.objects.create(
+            search=search, stage=stage["name"], kind="started", message=stage["message"]
+        )
+    return search
+
+
+def failed_search(asked: SearchRequest, target_id: str, device: Device, *, reason: str) -> Search:
+    """A search whose training broke."""
+    search = running_search(asked, target_id, device)
+    assert search.job is not None
+    search.job.state = State.FAILED
+    search.job.reason = reason
+    search.job.save()
+    return search
+
+
+def queued_search(asked: SearchRequest, target_id: str, device: Device) -> Search:
+    job = Job.objects.create(kind=Kind.SEARCH, queue="search", owner=asked.owner)
+    return Search.objects.create(request=asked, target=target_id, device=device, job=job)
+
+
+def finished_search(
+    asked: SearchRequest, target_id: str, device: Device, *, seed: int
+) -> tuple[Search, list[Entry]]:
+    """A finished search with a published entry; every figure is drawn from ``seed``."""
+    now = timezone.now()
+    job = Job.objects.create(
+        kind=Kind.SEARCH,
+        queue="search",
+        owner=asked.owner,
+        state=State.FINISHED,
+        progress=1.0,
+        started=now - timedelta(minutes=9),
+        ended=now,
+    )
+    result, measured = documents(target_id, seed=seed, limits=_limits(asked))
+    stages = [
+        _stage(name, "finished", 1.0, name, seconds=seconds, at=now.timestamp())
+        for name, seconds in result["stages_s"].items()
+    ]
+    search = Search.objects.create(
+        request=asked, target=target_id, device=device, job=job, stages=stages, result=result
+    )
+    lease = measured["job_id"]
+    Measurement.objects.create(
+        search=search, device=device, hash=_hash(lease), document={"id": lease}, result=measured
+    )
+    for name in ("model.onnx", "assignment.json", "state_dict.pt", "model.yaml"):
+        path = search.path / "mix" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"fictional {name} of {asked.name}\n" * 40)
+    return search, leaderboard.publish(search)
+
+
+def documents(
+    target_id: str, *, seed: int, limits: Limits
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(result.json, MeasureResult) of a fictional search."""
+    dice = random.Random(seed)
+    target = targets.get(target_id)
+    modelled = target.kind == "modelled"
+    lease = f"final-{seed}"
+    base_ms = 30.0 if modelled else 10.0
+    best_map = 0.60 + dice.uniform(0, 0.1)
+    plan = _plan(dice)
+    arms, samples = [], []
+    for name, assignment, ratio, loss in plan:
+        half = dice.uniform(0.004, 0.012)
+        latency = base_ms * ratio
+        arms.append(
+            Arm(
+                name=name,
+                assignment=assignment,
+                file=f"{name.replace(':', '-')}/model.onnx",
+                file_sha256=_hash(f"{name}{seed}"),
+                map50=best_map - loss + 0.15,
+                map50_95=best_map - loss,
+                map50_95_ci=(best_map - loss - 0.025, best_map - loss + 0.022),
+                loss=loss,
+                loss_ci=(loss - 0.004, loss + 0.003),
+                latency_ms=latency,
+                latency_ratio=ratio,
+                ratio_ci=None if modelled else (ratio - half, ratio + half),
+                memory=806.0 * ratio if modelled else 7.5 * (0.5 + ratio / 2),
+                memory_ratio=ratio if modelled else 0.5 + ratio / 2,
+                memory_unit=target.memory_unit,
+                lease=lease,
+            )
+        )
+        blocks = [] if modelled else _samples(dice, latency)
+        samples.append(_arm_result(name, latency, ratio, half, blocks, seed))
+    measured = MeasureResult.model_validate(
+        {
+            "job_id": lease,
+            "target": target_id,
+            "kind": target.kind,
+            "baseline": "original",
+            "arms": samples,
+            "stopped": "exact" if modelled else "interval",
+            "provenance": _provenance(),
+        }
+    ).model_dump(mode="json")
+    verdict = decide(
+        arms, limits=limits, target=target_id, kind=target.kind, noise_floor=0.003, images=450
+    )
+    chosen = next(arm for arm in arms if arm.name == "mix")
+    result = Result.model_validate(
+        {
+            "schema": "actnas.result/1",
+            "model": {
+                "sha256": _hash("model"),
+                "kind": "pt",
+                "family": "YOLOv8n",
+                "classes": 5,
+                "imgsz": 320,
+                "weights": True,
+            },
+            "data": {"classes": 5, "images": {"train": 600, "val": 200, "test": 450}},
+            "target": target_id,
+            "kind": target.kind,
+            "recipe": "supernet",
+            "limits": limits,
+            "seed": seed,
+            "sites": SITES,
+            "arms": arms,
+            "cost_table": _cost_table(dice, target.kind),
+            "estimates": [],
+            "candidates": [],
+            "chosen": [
+                {
+                    "arm": "mix",
+                    "assignment": _file("assignment.json"),
+                    "model": {"path": "mix/model.onnx", "sha256": chosen.file_sha256},
+                    "state_dict": _file("state_dict.pt"),
+                    "yaml": _file("model.yaml"),
+                }
+            ],
+            "verdict": verdict,
+            "noise_floor": 0.003,
+            "provenance": {
+                "machine": {"cpu_model": CPU},
+                "versions": {"engine": "0.0"},
+                "leases": {lease: _provenance()},
+            },
+            "stages_s": {
+                "inspect": 4.2,
+                "cost": 61.0,
+                "training": 340.0,
+                "estimate": 22.5,
+                "candidates": 48.0,
+                "arms": 180.0,
+                "convert": 6.0,
+                "score": 40.0,
+                "measure": 55.0,
+                "decide": 0.1,
+            },
+            "notes": [target.notes] if target.notes else [],
+        }
+    ).model_dump(mode="json")
+    return result, measured
+
+
+def _plan(dice: random.Random) -> list[tuple[str, Assignment, float, float]]:
+    """(arm, assignment, ratio, loss): the uploaded file, the yardsticks, uniforms, the mix."""
+    silu = Assignment.uniform(PATHS, "silu")
+    ratio = dice.uniform(0.70, 0.86)
+    mix = Assignment(
+        tuple((path, dice.choices(ACTIVATIONS, weights=(6, 2, 3, 4))[0]) for path in PATHS)
+    )
+    return [
+        ("uploaded", silu, 1.0, 0.31),
+        ("reference", silu, 1.0, 0.0),
+        ("original", silu, 1.001, 0.003),
+        ("uniform:relu", Assignment.uniform(PATHS, "relu"), ratio - 0.05, 0.021),
+        ("uniform:hardswish", Assignment.uniform(PATHS, "hardswish"), ratio + 0.06, 0.009),
+        ("mix", mix, ratio, dice.uniform(-0.002, 0.012)),
+    ]
+
+
+def _samples(dice: random.Random, latency: float) -> list[list[float]]:
+    return [[latency * dice.lognormvariate(0, 0.018) for _ in range(12)] for _ in range(12)]
+
+
+def _arm_result(
+    name: str, latency: float, ratio: float, half: float, blocks: list[list[float]], seed: int
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "file_sha256": _hash(f"{name}{seed}"),
+        "latency_ms": latency,
+        "ratio": ratio,
+        "ratio_interval": {"low": ratio - half, "high": ratio + half},
+        "samples_ms": blocks,
+    }
+
+
+def _provenance() -> dict[str, Any]:
+    return {
+        "harness": "0.0",
+        "machine": {"cpu_model": CPU, "cpuset": "0-1", "threads": 1, "load_1min": 0.21},
+        "versions": {"wonderland-runtime": "1.0"},
+        "started_at": "2026-01-01T12:00:00+00:00",
+        "seconds": 55.0,
+    }
+
+
+def _cost_table(dice: random.Random, kind: str) -> dict[str, Any]:
+    return {
+        "schema": "actnas.cost_table/1",
+        "sites": PATHS,
+        "activations": list(ACTIVATIONS),
+        "ms": [[0.1 + dice.random() * 0.05 for _ in ACTIVATIONS] for _ in PATHS],
+        "rest_ms": 5.0,
+        "baseline": [[path, "silu"] for path in PATHS],
+        "kind": kind,
+        "source": "fictional",
+        "memory": None,
+        "rest_memory": None,
+        "memory_unit": None,
+        "details": {},
+    }
+
+
+def _limits(asked: SearchRequest) -> Limits:
+    return Limits(
+        max_map_loss=asked.max_map_loss,
+        max_latency_ratio=asked.max_latency_ratio,
+        max_memory_ratio=asked.max_memory_ratio,
+    )
+
+
+def _stage(
+    name: str, state: str, fraction: float, message: str, *, at: float, seconds: float | None = None
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "state": state,
+        "fraction": fraction,
+        "message": message,
+        "started": at,
+        "seconds": seconds,
+    }
+
+
+def _file(name: str) -> dict[str, str]:
+    return {"path": f"mix/{name}", "sha256": _hash(name)}
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def populate() -> None:
+    """A site with something on every page; prints the ids as JSON."""
+    alice, hatter = user("alice"), user("hatter")
+    cat, data = detector(alice), data_set(alice)
+    cpu, npu = pool()
+    entries: dict[str, list[str]] = {}
+    plan = [("cpu-openvino-fp32", cpu, 6), ("cpu-onnxruntime-int8", cpu, 3)]
+    plan.append(("npu-ethos-u55-128-int8", npu, 4))
+    for target_id, device, n in plan:
+        for index in range(n):
+            owner = alice if index % 2 else hatter
+            name = f"{('Cheshire cat', 'Dormouse', 'March hare')[index % 3]} finder"
+            asked = request(owner, cat, data, name=name, target_ids=[target_id])
+            _, made = finished_search(asked, target_id, device, seed=100 * n + index)
+            entries.setdefault(target_id, []).extend(entry.pk for entry in made)
+    live = request(
+        alice,
+        cat,
+        data,
+        name="Queen of Hearts",
+        target_ids=["cpu-openvino-fp32", "cpu-onnxruntime-int8", "npu-ethos-u55-128-int8"],
+    )
+    running_search(live, "cpu-openvino-fp32", cpu)
+    queued_search(live, "cpu-onnxruntime-int8", cpu)
+    failed_search(live, "npu-ethos-u55-128-int8", npu, reason="the tea had gone cold (fictional)")
+    done = SearchRequest.objects.exclude(pk=live.pk).latest("created")
+    print(
+        json.dumps(
+            {
+                "entries": entries,
+                "model": cat.pk,
+                "data_set": data.pk,
+                "running": live.pk,
+                "finished": done.pk,
+            }
+        )
+    )
