@@ -20,7 +20,7 @@ def _settings_folder() -> str:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if wanted is None and (found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode)):
-        # Somebody else made it first, in a folder that all can write to: do not read their settings.
+        # Somebody else made it first, where all can write: do not read their settings.
         return tempfile.mkdtemp(prefix="actnas-settings-")
     return str(folder)
 

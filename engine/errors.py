@@ -32,6 +32,6 @@ class Pending(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of what ``error`` says, at most 200 characters; its type if it says nothing."""
+    """The first line of what ``error`` says, up to 200 characters; its type if it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__

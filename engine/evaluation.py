@@ -89,9 +89,9 @@ class Evaluation:
 def evaluate(run: Run, split: Split, *, names: Mapping[int, str], min_boxes: int = 1) -> Evaluation:
     """mAP of ``run`` on ``split``.
 
-    ``run`` maps one image, float32 [1, 3, s, s] in 0..1, to the outputs of an exported detector; the
-    first is [1, 4 + classes, anchors], or [1, detections, 6] of a model without NMS. Classes with
-    fewer than ``min_boxes`` boxes in the split do not count; ``left_out`` names them.
+    ``run`` maps one image, float32 [1, 3, s, s] in 0..1, to the outputs of an exported detector;
+    the first is [1, 4 + classes, anchors], or [1, detections, 6] of a model without NMS. Classes
+    with fewer than ``min_boxes`` boxes in the split do not count; ``left_out`` names them.
 
     Raises:
         BadDataSet: the split has no class that counts.
@@ -181,7 +181,8 @@ def _evaluate(
     for output in outputs:
         if output.ndim != 3 or (output.shape[-1] != 6 and output.shape[1] != 4 + len(names)):
             raise EngineError(
-                f"the detector put out {list(output.shape)}; expected [n, {4 + len(names)}, anchors]"
+                f"the detector put out {list(output.shape)}; "
+                f"expected [n, {4 + len(names)}, anchors]"
             )
         detections += non_max_suppression(
             output,
@@ -258,7 +259,7 @@ def _distinct(names: Mapping[int, str]) -> dict[int, str]:
 
 
 def save(evaluation: Evaluation, path: Path) -> None:
-    """Write ``evaluation`` to ``path`` (.npz), so that another process can make paired intervals."""
+    """Write ``evaluation`` to ``path`` (.npz), from which paired intervals can be made later."""
     document = {**evaluation.summary(), "classes": evaluation.classes}
     with path.open("wb") as file:
         np.savez_compressed(file, document=json.dumps(document), **vars(evaluation.stats))

@@ -54,10 +54,10 @@ def export(
 ) -> Exported:
     """Write ``net`` (with ``assignment``, if given) to ``path`` as ONNX; ``net`` is not changed.
 
-    Input "images" float32 [1, 3, imgsz, imgsz] in 0..1, RGB; output "output0" as ultralytics exports
-    it: [1, 4 + classes, anchors] with boxes (x, y, w, h) in pixels, or [1, detections, 6] of a
-    model without NMS. SiLU is written as Sigmoid and Mul, shapes are fixed, constants folded. The
-    metadata is what ultralytics needs to predict with the file, and ours: "actnas.sites" (JSON,
+    Input "images": float32 [1, 3, imgsz, imgsz] in 0..1, RGB. Output "output0" as ultralytics
+    exports it: [1, 4 + classes, anchors] with boxes (x, y, w, h) in pixels, or [1, detections, 6]
+    of a model without NMS. SiLU is written as Sigmoid and Mul, shapes are fixed, constants folded.
+    The metadata is what ultralytics needs to predict with the file, and "actnas.sites" (JSON,
     output tensor of each site's activation to site path), "actnas.assignment", "actnas.family".
 
     The file is moved into place when it is complete and has been compared with torch.
@@ -82,7 +82,7 @@ def export(
 
 
 def _traced(net: nn.Module, imgsz: int) -> onnx.ModelProto:
-    """By PyTorch's TorchScript exporter: its node names carry module paths, SiLU stays two nodes."""
+    """By PyTorch's TorchScript exporter: node names carry module paths, SiLU stays two nodes."""
     image = torch.zeros(1, 3, imgsz, imgsz)
     buffer: Any = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
@@ -118,7 +118,7 @@ def _site_tensors(model: onnx.ModelProto, deployed: Deployed) -> dict[str, str]:
 
 
 def _module_path(node_name: str) -> str:
-    """ "/model.22/cv2.0/cv2.0.0/act/Mul" -> "model.22.cv2.0.0.act": nested lists repeat their path."""
+    """Of "/model.22/cv2.0/cv2.0.0/act/Mul": model.22.cv2.0.0.act (lists repeat their path)."""
     parts: list[str] = []
     for part in node_name.split("/")[1:-1]:
         if parts and part.startswith(f"{parts[-1]}."):

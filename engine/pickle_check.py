@@ -129,9 +129,8 @@ class _Inspector(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the 
         except BadModel:
             raise
         except Exception as error:  # a damaged pickle can raise anything; nothing of it has run
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BadModel(
-                f"{self.name} is damaged: its pickle cannot be read ({reason})"
+                f"{self.name} is damaged: its pickle cannot be read ({one_line(error)})"
             ) from error
 
     def persistent_load(self, pid: object) -> object:
@@ -156,7 +155,8 @@ class _Inspector(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the 
         def call(*args: object, **kwargs: object) -> None:
             if args or kwargs:
                 raise BadModel(
-                    f"{self.name} calls {full} with arguments; a checkpoint only restores attributes"
+                    f"{self.name} calls {full} with arguments; "
+                    "a checkpoint only restores attributes"
                 )
 
         return call
@@ -168,8 +168,10 @@ class _Inspector(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the 
 
     def _refusal(self, module: str, name: str) -> str:
         if name in _OTHER_TASKS and module.startswith("ultralytics."):
-            return f"{self.name} is no detection model: it holds {name}; "
+            return (
+                f"{self.name} is no detection model: it holds {name}; "
                 f"accepted heads: {', '.join(allowed.HEADS)}"
+            )
         if module.split(".")[0] == "models":
             return (
                 f"{self.name} comes from the old YOLOv5 repository ({module}.{name}); "
@@ -181,6 +183,13 @@ class _Inspector(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the 
         )
 
 
+class _Dict(dict[Any, Any]):
+    """An OrderedDict of a checkpoint; attributes that are restored on it are let go."""
+
+    def __setstate__(self, state: object) -> None:
+        return None
+
+
 def _anything(*args: object, **kwargs: object) -> None:
     return None
 
@@ -188,5 +197,5 @@ def _anything(*args: object, **kwargs: object) -> None:
 def _container(full: str) -> object | None:
     """Containers are themselves: their items go on being inspected."""
     if full == "collections.OrderedDict":
-        return dict
+        return _Dict
     return list if full.endswith(".set") else None

@@ -84,12 +84,12 @@ def deploy(net: nn.Module) -> Deployed:
     own = {id(m) for _, _, m in _activations(deployed)}
     before = {id(m): path for path, m in deployed.named_modules() if id(m) in own}
     deployed.fuse(verbose=False)  # type: ignore[operator]  # moves a one-to-one head to its final place
-    m: Any
-    for m in deployed.modules():
-        if isinstance(m, Detect):
-            m.export, m.format, m.dynamic, m.shape = True, "onnx", False, None
-        elif isinstance(m, C2f):
-            m.forward = m.forward_split  # a Split node, not slices
+    for module in deployed.modules():
+        loose: Any = module  # torch's types know nothing of what ultralytics' modules hold
+        if isinstance(module, Detect):
+            loose.export, loose.format, loose.dynamic, loose.shape = True, "onnx", False, None
+        elif isinstance(module, C2f):
+            loose.forward = loose.forward_split  # a Split node, not slices
     after = {path: before[id(m)] for path, m in deployed.named_modules() if id(m) in before}
     return Deployed(deployed, after)
 

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image, UnidentifiedImageError
 
 from engine import archive, labels, yaml_limits
-from engine.data import FORMATS, SPLITS, DataSet, find_yaml, label_path, open_data
+from engine.data import FORMATS, SPLITS, DataSet, find_yaml, open_data
 from engine.data_info import DataSetInfo, describe
 from engine.errors import BadDataSet, one_line
 
@@ -25,7 +25,7 @@ MAX_PIXELS = 50_000_000
 MAX_IMAGE_BYTES = 64 * 2**20
 TEST_SHARE = 0.2
 MIN_TRAIN = 10  # below that no test split can be cut off
-_PIL_FORMATS = ("BMP", "JPEG", "MPO", "PNG", "TIFF", "WEBP")
+_PIL_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")  # JPEG opens MPO files too
 Image.init()  # open() looks the named formats up before it would load their decoders itself
 
 

@@ -42,8 +42,8 @@ def score(
 ) -> list[float]:
     """mAP50-95 (a fraction) of each assignment on ``split``.
 
-    BatchNorm is recomputed on ``count`` of ``images`` (uint8 [n, 3, s, s], of the train split), drawn
-    by ``seed``, the same for every assignment.
+    BatchNorm is recomputed on ``count`` of ``images`` (uint8 [n, 3, s, s], of the train split),
+    drawn by ``seed``, the same for every assignment.
 
     Raises:
         BadSearch: fewer than two images, or the model has no such site.

@@ -1,8 +1,8 @@
 """Output distortion: how far the head's output of a mix is from the original's.
 
 Formula: D = mean over the head's raw box and class outputs t of sum (t - t0)^2 / sum (t0 - mean
-t0)^2, with t0 the original's output on the same images; score = -D, so 0 for the original. BatchNorm
-is recomputed for every mix, the original included, on the images that D is taken on.
+t0)^2, with t0 the original's output on the same images; score = -D, so 0 for the original.
+BatchNorm is recomputed for every mix, the original included, on the images that D is taken on.
 
 Source: the relative error that layer-wise quantisation searches rank by (e.g. Dong et al., HAWQ,
 ICCV 2019, use its second-order relative); nothing of it is specific to activations.

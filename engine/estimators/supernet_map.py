@@ -40,7 +40,7 @@ def score(
     min_boxes: int = 1,
     pause: Callable[[], None] | None = None,
 ) -> list[float]:
-    """mAP50-95 (a fraction) of each assignment on ``split`` under the supernet's weights in ``net``.
+    """mAP50-95 (a fraction) of each assignment on ``split``; ``net`` holds the supernet.
 
     ``trained`` names the activations that the supernet was trained with; the other arguments are
     those of :func:`engine.estimators.batchnorm_map.score`. ``net`` may hold choices or activations
