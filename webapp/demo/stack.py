@@ -149,12 +149,11 @@ class Stack:
         self.logs.mkdir(parents=True, exist_ok=True)
         # Short on purpose: the path of a socket may have 107 bytes.
         self._scratch = Path(tempfile.mkdtemp(prefix="actnas-", dir="/tmp"))
-        self._start_redis(self._scratch)
-        self.manage("bootstrap", "--host", self._host)
+        # The server inherits the listening socket: no other process can take the port between.
         with socket.create_server(("127.0.0.1", self._port)) as listener:
-            # The server inherits the listening socket: no other process can take the port between.
-            port = listener.getsockname()[1]
-            self.url = f"http://127.0.0.1:{port}"
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            self._start_redis(self._scratch)
+            self.manage("bootstrap", "--host", self._host)
             gunicorn = [sys.executable, "-m", "gunicorn", "webapp.wsgi:application"]
             gunicorn += ["--bind", f"fd://{listener.fileno()}", "--no-control-socket"]
             gunicorn += ["--workers", "1", "--threads", "8", "--timeout", "300"]
