@@ -29,6 +29,7 @@ from webapp.jobs.models import Job
 from webapp.leaderboard import services as leaderboard
 from webapp.leaderboard.models import Entry
 from webapp.pool.models import Device, Host, NoiseCheck
+from webapp.searches import stages as stages_of
 from webapp.searches.models import Measurement, Search, SearchEvent, SearchRequest
 
 PASSWORD = "down-the-rabbit-hole"
@@ -64,6 +65,18 @@ SITES = [
     for module, sites, channels, side in _BLOCKS
     for site in sites
 ]
+STAGES = {
+    "inspect": "Inspect the model",
+    "cost": "Measure the uniform models",
+    "training": "Train",
+    "estimate": "Estimate what each swap loses",
+    "candidates": "Choose mixes and measure them",
+    "arms": "Fine-tune every arm",
+    "convert": "Convert for the target",
+    "score": "Score the files on the test split",
+    "measure": "Measure the files",
+    "decide": "Decide",
+}
 PATHS = [str(site["path"]) for site in SITES]
 
 
@@ -172,18 +185,19 @@ def running_search(asked: SearchRequest, target_id: str, device: Device) -> Sear
         heartbeat=timezone.now(),
     )
     now = timezone.now().timestamp()
-    stages = [
-        _stage("inspect", "finished", 1.0, "Inspect the model", seconds=4.2, at=now - 200),
-        _stage("cost", "finished", 1.0, "Measure the uniform models", seconds=61.0, at=now - 190),
-        _stage("training", "running", 0.62, "epoch 5 of 8, mAP50-95 on val 0.512", at=now - 120),
-    ]
+    stages = _plan_of_stages()
+    for stage, seconds in (("inspect", 4.2), ("cost", 61.0)):
+        _set(stages, stage, state="finished", fraction=1.0, started=now - 200, seconds=seconds)
+    message = "epoch 5 of 8, mAP50-95 on val 0.512"
+    _set(stages, "training", state="running", fraction=0.62, message=message, started=now - 120)
     search = Search.objects.create(
         request=asked, target=target_id, device=device, job=job, stage="training", stages=stages
     )
     for stage in stages:
-        SearchEvent.objects.create(
-            search=search, stage=stage["name"], kind="started", message=stage["message"]
-        )
+        if stage["started"] is not None:
+            SearchEvent.objects.create(
+                search=search, stage=stage["name"], kind="started", message=stage["title"]
+            )
     return search
 
 
@@ -217,10 +231,9 @@ def finished_search(
         ended=now,
     )
     result, measured = documents(target_id, seed=seed, limits=_limits(asked))
-    stages = [
-        _stage(name, "finished", 1.0, name, seconds=seconds, at=now.timestamp())
-        for name, seconds in result["stages_s"].items()
-    ]
+    stages = _plan_of_stages()
+    for name, seconds in result["stages_s"].items():
+        _set(stages, name, state="finished", fraction=1.0, started=now.timestamp(), seconds=seconds)
     search = Search.objects.create(
         request=asked, target=target_id, device=device, job=job, stages=stages, result=result
     )
@@ -412,17 +425,12 @@ def _limits(asked: SearchRequest) -> Limits:
     )
 
 
-def _stage(
-    name: str, state: str, fraction: float, message: str, *, at: float, seconds: float | None = None
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "state": state,
-        "fraction": fraction,
-        "message": message,
-        "started": at,
-        "seconds": seconds,
-    }
+def _plan_of_stages() -> list[Any]:
+    return list(stages_of.plan(STAGES))
+
+
+def _set(stages: list[Any], name: str, **values: Any) -> None:
+    next(stage for stage in stages if stage["name"] == name).update(values)
 
 
 def _file(name: str) -> dict[str, str]:

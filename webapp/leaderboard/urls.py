@@ -3,10 +3,12 @@ from __future__ import annotations
 from django.urls import path
 
 from webapp.leaderboard import views
+from webapp.ui import source
 
 app_name = "leaderboard"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("source", source.archive, name="source"),
     path("method/", views.method, name="method"),
     path("entries/<str:entry_id>/", views.entry, name="entry"),
     path("entries/<str:entry_id>/files/<str:name>", views.download, name="download"),

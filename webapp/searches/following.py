@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -49,13 +50,18 @@ class Lane:
 
     @property
     def stages(self) -> list[dict[str, Any]]:
-        """The stages that began; the one that broke is marked as failed."""
+        """The planned stages with their marks; the one that broke is marked as failed."""
         broken = self.progress.state in (State.FAILED, State.CANCELLED)
         rows = []
         for stage in self.progress.stages:
             mark = _MARKS[StageState(stage["state"])]
             rows.append({**stage, "mark": "failed" if broken and mark == "running" else mark})
         return rows
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Name of a stage -> what it is called on the page."""
+        return {stage["name"]: stage["title"] for stage in self.progress.stages}
 
     @property
     def verdict(self) -> dict[str, Any] | None:
@@ -69,6 +75,13 @@ class Lane:
 
 
 @dataclass(frozen=True)
+class LogLine:
+    at: datetime
+    target: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Follow:
     """A request, for its owner (``mine``) or a reader."""
 
@@ -77,7 +90,7 @@ class Follow:
 
     @cached_property
     def lanes(self) -> list[Lane]:
-        searches = self.request.searches.select_related("job", "device__host")
+        searches = self.request.searches.select_related("job", "device__host", "request")
         entries: dict[str, list[Entry]] = {}
         for entry in (
             Entry.objects.standing()
@@ -100,7 +113,19 @@ class Follow:
         return f"{done} of {len(self.lanes)} targets finished"
 
     @cached_property
-    def log(self) -> list[SearchEvent]:
+    def log(self) -> list[LogLine]:
         """The latest lines of every target's log, oldest first."""
-        lines = SearchEvent.objects.filter(search__request=self.request).select_related("search")
-        return list(lines.order_by("-pk")[:LOG_LINES])[::-1]
+        titles = {lane.search.pk: lane.titles for lane in self.lanes}
+        targets = {lane.search.pk: lane.search.target for lane in self.lanes}
+        events = SearchEvent.objects.filter(search__request=self.request).order_by("-pk")
+        return [
+            LogLine(event.at, targets[event.search_id], _said(event, titles[event.search_id]))
+            for event in reversed(events[:LOG_LINES])
+        ]
+
+
+def _said(event: SearchEvent, titles: dict[str, str]) -> str:
+    title = titles.get(event.stage, event.stage)
+    said = [event.kind] if event.kind != "log" else []
+    said += [event.message] if event.message and event.message != title else []
+    return ": ".join(part for part in (title, ", ".join(said)) if part)

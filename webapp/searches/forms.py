@@ -17,11 +17,21 @@ from webapp.searches.services import DEFAULT_ACTIVATIONS, Wish
 from webapp.ui.forms import Accessible
 
 
+class ModelChoice(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name} ({obj.family}, {len(obj.sites)} sites)"
+
+
+class DataSetChoice(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name} ({sum(obj.images.values()):,} images)"
+
+
 class SearchForm(Accessible, forms.Form):
-    detector = forms.ModelChoiceField(
+    detector = ModelChoice(
         label="Model", queryset=Detector.objects.none(), empty_label="Choose a model"
     )
-    data_set = forms.ModelChoiceField(
+    data_set = DataSetChoice(
         label="Data set",
         queryset=DataSet.objects.none(),
         required=False,
@@ -29,7 +39,7 @@ class SearchForm(Accessible, forms.Form):
         help_text="Without one, costs are measured but no accuracy, and nothing is published.",
     )
     max_map_loss = forms.FloatField(
-        label="Lose at most",
+        label="Accuracy lost at most",
         required=False,
         initial=0.005,
         min_value=0,
@@ -38,16 +48,17 @@ class SearchForm(Accessible, forms.Form):
         help_text="A limit. A model that loses more is not offered.",
     )
     max_latency_ratio = forms.FloatField(
-        label="Be at most this slow",
+        label="Latency at most",
         required=False,
         initial=0.9,
         min_value=0,
         max_value=10,
         widget=forms.NumberInput(attrs={"step": "any"}),
-        help_text="A goal. If nothing reaches it, you get the fastest within the limits.",
+        help_text="A goal: if nothing reaches it, you get the fastest within the limits. "
+        "Standard is the activation that the family usually runs everywhere.",
     )
     max_memory_ratio = forms.FloatField(
-        label="Need at most this memory",
+        label="Memory at most",
         required=False,
         min_value=0,
         max_value=10,

@@ -9,7 +9,7 @@ const errorBars = {
       const point = chart.data.datasets[0].data[index];
       ctx.save();
       ctx.strokeStyle = point.colour;
-      ctx.globalAlpha = 0.55;
+      ctx.globalAlpha = 0.8;
       ctx.lineWidth = 1.5;
       ctx.beginPath();
       ctx.moveTo(x.getPixelForValue(point.xLow), element.y);
@@ -32,6 +32,7 @@ function draw(canvas) {
   const points = JSON.parse(document.getElementById(canvas.dataset.scatter).textContent);
   const style = getComputedStyle(canvas.parentElement);
   const ink = style.color, rule = style.borderColor;
+  Chart.defaults.font.family = style.fontFamily;
   const front = points.filter((point) => point.pareto).sort((a, b) => a.x - b.x);
   const axis = (title, bounds) => ({
     ...bounds,
