@@ -1,4 +1,4 @@
-"""Arm Ethos-U: int8 TFLite, costed by Arm Vela. Nothing runs; every figure is modelled."""
+"""Arm Ethos-U: int8 TFLite, costed by Arm Vela. Every figure is modelled; no board is used."""
 
 from __future__ import annotations
 
@@ -10,21 +10,30 @@ import onnx
 from ai_edge_litert import schema_py_generated as schema
 
 from devices.convert import tflite
+from devices.convert.tflite.metadata import CALIBRATED, read_metadata
 from devices.errors import Unsupported
 from devices.files import atomic
 from devices.protocol import Memory, SiteTime
 from devices.runtimes import vela
-from devices.runtimes.base import Artefact, Calibration, Modelled, Runtime
+from devices.runtimes.base import Artefact, Calibration, Modelled, Runtime, Session
+from devices.runtimes.litert import Int8Session
 from devices.runtimes.vela import Configuration, Estimate
 from devices.targets import Target
 
-_PACKAGES = ("ethos-u-vela", "ai-edge-litert", "onnx", "numpy")
+_PACKAGES = ("ethos-u-vela", "ai-edge-litert", "onnx", "onnxruntime", "numpy")
 _LOWERINGS: dict[str, tflite.Lowering] = {"tflite": "tflite", "table": "table"}
 _LOWERING_NOTES = {
     "tflite": "SiLU is lowered as LOGISTIC + MUL, as TFLite has it; "
     "latency_ms_silu_table is the same model with SiLU as one table operator (TOSA route)",
     "table": "SiLU is lowered as one table operator (TOSA route), costed as HARD_SWISH",
 }
+_HOST_NOTE = (
+    "the NPU runs the network up to the last convolution of each head branch; the decode of boxes "
+    "and classes runs on the host and is not counted"
+)
+_FIXED_NOTE = "cost model only: ranges not calibrated; the mAP beside it is the fp32 file's"
+_CALIBRATED_NOTE = "int8 ranges calibrated on images; they do not move the modelled figures"
+_TABLE = "latency_ms_silu_table"
 
 
 class EthosU(Runtime):
@@ -36,76 +45,73 @@ class EthosU(Runtime):
     def convert(
         self, model: Path, *, target: Target, out: Path, calibration: Calibration | None
     ) -> Artefact:
-        """See :meth:`Runtime.convert`. Ranges are fixed, so ``calibration`` changes nothing."""
-        converted = tflite.convert(onnx.load(str(model)), lowering=_lowering(target))
+        """See :meth:`Runtime.convert`. Costs need no calibration; running the file does."""
+        lowering = _lowering(target)
+        converted = tflite.convert(onnx.load(str(model)), lowering=lowering, images=calibration)
         with atomic(out) as part:
             part.write_bytes(converted.content)
         return Artefact.of(
             out,
-            lowering=_lowering(target),
+            lowering=lowering,
             ranges_calibrated=converted.calibrated,
-            outputs=list(converted.network.outputs),
+            npu_outputs=list(converted.network.outputs),
             host_nodes=len(converted.network.host),
         )
 
     def versions(self) -> dict[str, str]:
         return {package: version(package) for package in _PACKAGES}
 
+    def open(self, artefact: Path, *, threads: int) -> Session:
+        """A session that gives the values of a calibrated artefact, for scoring.
+
+        Raises:
+            Unsupported: the artefact was converted without calibration images.
+        """
+        return Int8Session(artefact.read_bytes(), threads=threads)
+
     def estimate(self, artefact: Path, *, model: Path, target: Target) -> Modelled:
         """Vela's estimate of ``artefact``.
 
-        The profile is in graph order, the rest last as ""; it sums up to the latency. Details
-        hold ``latency_ms_silu_table``: what the same model takes with SiLU as one table. Where
-        ``model`` is the artefact itself, there is no graph to tell sites by: the profile is empty
-        and there is no ``latency_ms_silu_table``.
+        The profile is in graph order, the rest last as ""; it sums up to the latency. It is empty
+        where ``model`` is the artefact itself: nothing tells sites there. Details hold
+        ``latency_ms_silu_table``: what the same model takes with SiLU as one table.
 
         Raises:
             Unsupported: an operator would fall back to the CPU, or an option is unknown.
         """
         configuration = _configuration(target)
-        content = artefact.read_bytes()
         lowering = _lowering(target)
+        content = artefact.read_bytes()
         estimate = vela.estimate(content, configuration)
-        details: dict[str, Any] = {
-            "accelerator_config": configuration.accelerator,
-            "system_config": configuration.system,
-            "memory_mode": configuration.memory,
-            "lowering": lowering,
-            "cycles": estimate.cycles,
-            "macs": estimate.macs,
-            "npu_kernels": len(estimate.kernels),
-        }
-        profile: list[SiteTime] = []
-        if model != artefact:
-            graph = onnx.load(str(model))
-            network = tflite.read(graph)
-            profile = _profile(estimate, content, network)
-            table = estimate
-            if lowering != "table" and _has_silu(network):
-                other = tflite.convert(graph, lowering="table")
-                table = vela.estimate(other.content, configuration)
-            details["latency_ms_silu_table"] = table.latency_ms
-            details["peak_sram_kib_silu_table"] = table.peak_sram / 1024
+        as_table = tflite.silu_as_table(content)
+        table = estimate if as_table is content else vela.estimate(as_table, configuration)
+        calibrated = CALIBRATED in read_metadata(content)
         return Modelled(
             latency_ms=estimate.latency_ms,
             memory=Memory(value=estimate.peak_sram / 1024, unit="KiB", meaning=target.memory),
-            profile=profile,
-            details=details,
+            profile=[] if model == artefact else _profile(estimate, content, model),
+            details={
+                "accelerator_config": configuration.accelerator,
+                "system_config": configuration.system,
+                "memory_mode": configuration.memory,
+                "lowering": lowering,
+                _TABLE: table.latency_ms,
+                "peak_sram_kib_silu_table": table.peak_sram / 1024,
+                "cycles": estimate.cycles,
+                "macs": estimate.macs,
+                "npu_kernels": len(estimate.kernels),
+            },
             notes=[
                 f"modelled by Arm Vela {version('ethos-u-vela')} ({configuration}), not a board",
                 _LOWERING_NOTES[lowering],
-                "cost model only: ranges not calibrated; the mAP beside it is the fp32 file's",
-                "the NPU runs the network up to the last convolution of each head branch; the "
-                "decode of boxes and classes runs on the host and is not counted",
+                _CALIBRATED_NOTE if calibrated else _FIXED_NOTE,
+                _HOST_NOTE,
             ],
         )
 
     def compare(self, arm: Modelled, baseline: Modelled) -> dict[str, Any]:
         """``ratio_to_silu_table_baseline``: the ratio if SiLU were one table in both models."""
-        name = "latency_ms_silu_table"
-        if name not in arm.details or name not in baseline.details:
-            return {}
-        return {"ratio_to_silu_table_baseline": arm.details[name] / baseline.details[name]}
+        return {"ratio_to_silu_table_baseline": arm.details[_TABLE] / baseline.details[_TABLE]}
 
 
 def _option(target: Target, name: str) -> str:
@@ -131,12 +137,9 @@ def _lowering(target: Target) -> tflite.Lowering:
     return _LOWERINGS[value]
 
 
-def _has_silu(network: tflite.Network) -> bool:
-    return any(layer.site and layer.site.activation == "silu" for layer in network.layers)
-
-
-def _profile(estimate: Estimate, content: bytes, network: tflite.Network) -> list[SiteTime]:
-    """Cycles of each site: its activation's kernels and the convolution before it."""
+def _profile(estimate: Estimate, content: bytes, model: Path) -> list[SiteTime]:
+    """Time of each site: its activation's kernels and the convolution before it."""
+    network = tflite.read(onnx.load(str(model)))
     owners = network.owners()
     cycles = {layer.site.key: 0 for layer in network.layers if layer.site is not None}
     names = _written(content)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from devices.convert.tflite.activations import RUNS
+from devices.convert.tflite.calibration import observed_ranges
+from devices.convert.tflite.decode import host_part
 from devices.convert.tflite.emitter import Emitter, Lowering
+from devices.convert.tflite.metadata import CALIBRATED, HOST_PART
 from devices.convert.tflite.network import Network, read
 from devices.convert.tflite.ranges import Ranges
+from devices.convert.tflite.tables import silu_as_table
 
-__all__ = ["RUNS", "Converted", "Lowering", "Network", "convert", "read"]
+__all__ = ["RUNS", "Converted", "Lowering", "Network", "convert", "read", "silu_as_table"]
 
 
 @dataclass(frozen=True)
@@ -25,23 +30,26 @@ class Converted:
 
 
 def convert(
-    model: onnx.ModelProto,
-    *,
-    lowering: Lowering,
-    ranges: Mapping[str, tuple[float, float]] | None = None,
+    model: onnx.ModelProto, *, lowering: Lowering, images: NDArray[np.uint8] | None = None
 ) -> Converted:
     """The int8 TFLite of ``model``'s NPU part; see :func:`read` for where it is cut.
 
     ``lowering`` says how SiLU is written: "tflite" as LOGISTIC and MUL, as a TFLite user gets it,
     or "table" as one table operator (the cost of the TOSA route; its values are not SiLU's).
-    ``ranges`` gives (low, high) of every feature map. Without it all of them are fixed: the file
-    costs what a calibrated one costs, and computes nothing of use.
+    ``images``, uint8 [n, 3, h, w], calibrate the ranges of the feature maps. Without them the
+    ranges are fixed: the file costs what a calibrated one costs, and computes nothing of use.
+
+    A file whose values mean something carries the host's part of the graph as metadata.
 
     Raises:
         Unsupported: an activation or operator that does not run on the NPU; named with its node.
-        BadRequest: not a graph with one static image input.
+        BadRequest: not a graph with one static image input, or images that do not fit it.
     """
     network = read(model)
-    quantised = Ranges(network, ranges)
-    content = Emitter(network, quantised, lowering).run()
-    return Converted(content, network, quantised.calibrated)
+    calibrated = images is not None and not (lowering == "table" and network.has("silu"))
+    ranges = Ranges(network, None if images is None else observed_ranges(model, network, images))
+    metadata: dict[str, bytes] = {}
+    if calibrated:
+        host = host_part(model, network)
+        metadata = {CALIBRATED: b"1", HOST_PART: host.SerializeToString() if host else b""}
+    return Converted(Emitter(network, ranges, lowering).run(metadata), network, calibrated)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -33,8 +33,8 @@ class Emitter:
         self._maps: dict[str, int] = {}
         self._fused = _fusible(network)
 
-    def run(self) -> bytes:
-        """The TFLite file."""
+    def run(self, metadata: Mapping[str, bytes]) -> bytes:
+        """The TFLite file, with ``metadata`` in it."""
         first = self.map(self.network.input)
         absorbed = {site.outputs[0] for site in self._fused.values()}
         for layer in self.network.layers:
@@ -42,7 +42,8 @@ class Emitter:
                 OPERATORS[layer.kind].emit(layer, self)
             elif layer.outputs[0] not in absorbed:
                 emit_activation(layer, self)
-        return self.writer.finish([first], [self.map(name) for name in self.network.outputs])
+        outputs = [self.map(name) for name in self.network.outputs]
+        return self.writer.finish([first], outputs, metadata)
 
     def map(self, name: str) -> int:
         """The tensor of an ONNX feature map."""

@@ -41,6 +41,10 @@ class Network:
                 readers[name].append(layer)
         return readers
 
+    def has(self, activation: str) -> bool:
+        """Whether a site runs ``activation``."""
+        return any(layer.site and layer.site.activation == activation for layer in self.layers)
+
     def owners(self) -> dict[str, str]:
         """{feature map: site key}: a site owns its output and that of the convolution before it."""
         convolved = {layer.outputs[0] for layer in self.layers if layer.kind == "Conv"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -30,7 +30,6 @@ class Writer:
         self._model.subgraphs = [self._graph]
         self._model.operatorCodes = []
         self._model.buffers = [schema.BufferT()]  # the format reserves buffer 0 for "no data"
-        self._codes: dict[int, int] = {}
 
     def feature_map(self, name: str, shape: Sequence[int], quantisation: Quantisation) -> int:
         """An int8 tensor that an operator computes."""
@@ -47,18 +46,15 @@ class Writer:
         axis: int = 0,
     ) -> int:
         """An int8 or int32 tensor in the file; ``scales`` has one entry, or one per ``axis``."""
-        buffer = schema.BufferT()
-        buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
-        self._model.buffers.append(buffer)
-        last = len(self._model.buffers) - 1
-        return self._tensor(name, values.shape, values.dtype.name, last, scales, zero_point, axis)
+        buffer = self._buffer(np.ascontiguousarray(values).tobytes())
+        return self._tensor(name, values.shape, values.dtype.name, buffer, scales, zero_point, axis)
 
     def operator(
         self, kind: str, inputs: Sequence[int], outputs: Sequence[int], options: Any = None
     ) -> None:
         """Appends the builtin operator ``kind``, e.g. CONV_2D, with its options object."""
         operator = schema.OperatorT()
-        operator.opcodeIndex = self._code(getattr(schema.BuiltinOperator, kind))
+        operator.opcodeIndex = code_of(self._model, kind)
         operator.inputs = np.array(inputs, np.int32)
         operator.outputs = np.array(outputs, np.int32)
         if options is not None:
@@ -67,13 +63,24 @@ class Writer:
             operator.builtinOptions = options
         self._graph.operators.append(operator)
 
-    def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """The file's content."""
+    def finish(
+        self, inputs: Sequence[int], outputs: Sequence[int], metadata: Mapping[str, bytes]
+    ) -> bytes:
+        """The file's content. ``metadata`` travels in it for other readers than TFLite."""
         self._graph.inputs = np.array(inputs, np.int32)
         self._graph.outputs = np.array(outputs, np.int32)
-        builder = flatbuffers.Builder(1 << 22)
-        builder.Finish(self._model.Pack(builder), _FILE_ID)
-        return bytes(builder.Output())
+        self._model.metadata = []
+        for name, value in metadata.items():
+            entry = schema.MetadataT()
+            entry.name, entry.buffer = name.encode(), self._buffer(value)
+            self._model.metadata.append(entry)
+        return packed(self._model)
+
+    def _buffer(self, content: bytes) -> int:
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        self._model.buffers.append(buffer)
+        return len(self._model.buffers) - 1
 
     def _tensor(
         self,
@@ -99,12 +106,23 @@ class Writer:
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 
-    def _code(self, builtin: int) -> int:
-        if builtin not in self._codes:
-            code = schema.OperatorCodeT()
-            code.builtinCode = builtin
-            code.deprecatedBuiltinCode = min(builtin, 127)  # what readers of old files look at
-            code.version = 1
-            self._model.operatorCodes.append(code)
-            self._codes[builtin] = len(self._model.operatorCodes) - 1
-        return self._codes[builtin]
+
+def code_of(model: schema.ModelT, kind: str) -> int:
+    """The index of the builtin operator ``kind`` in the model's list, which it joins if needed."""
+    builtin = getattr(schema.BuiltinOperator, kind)
+    for index, known in enumerate(model.operatorCodes):
+        if known.builtinCode == builtin:
+            return index
+    code = schema.OperatorCodeT()
+    code.builtinCode = builtin
+    code.deprecatedBuiltinCode = min(builtin, 127)  # what readers of old files look at
+    code.version = 1
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def packed(model: schema.ModelT) -> bytes:
+    """``model`` as the bytes of a .tflite file."""
+    builder = flatbuffers.Builder(1 << 22)
+    builder.Finish(model.Pack(builder), _FILE_ID)
+    return bytes(builder.Output())

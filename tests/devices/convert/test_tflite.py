@@ -47,23 +47,22 @@ def _run_onnx(
     return dict(zip(tensors, session.run(None, {"images": image}), strict=True))
 
 
-def _image(model: onnx.ModelProto) -> NDArray[np.float32]:
+def _images(model: onnx.ModelProto) -> NDArray[np.uint8]:
     shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
-    return np.random.default_rng(1).random(shape, np.float32)
+    return np.random.default_rng(1).integers(0, 256, shape, np.uint8)
 
 
-def _ranges(model: onnx.ModelProto, image: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
-    names = [name for name in tflite.read(model).shapes if name != "images"]
-    values = _run_onnx(model, names, image)
-    return {"images": (0.0, 1.0)} | {n: (float(v.min()), float(v.max())) for n, v in values.items()}
+def _float(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.astype(np.float32) / np.float32(255)
 
 
 @pytest.mark.parametrize("activation", tflite.RUNS)
 @pytest.mark.parametrize("net", [small_nets.two_convolutions, small_nets.every_layer])
 def test_the_file_computes_what_the_onnx_computes(net: Any, activation: str) -> None:
     model = net(activation)
-    image = _image(model)
-    converted = tflite.convert(model, lowering="tflite", ranges=_ranges(model, image))
+    images = _images(model)
+    image = _float(images)
+    converted = tflite.convert(model, lowering="tflite", images=images)
     (name,) = converted.network.outputs
     wanted = _run_onnx(model, [name], image)[name]
     (got,) = _run_tflite(converted.content, image)
@@ -89,8 +88,12 @@ def test_it_refuses_an_activation_without_operator(activation: str) -> None:
 def test_fixed_ranges_say_that_they_are_not_calibrated() -> None:
     converted = tflite.convert(small_nets.two_convolutions(), lowering="tflite")
     assert not converted.calibrated
-    (output,) = _run_tflite(converted.content, _image(small_nets.two_convolutions()))
+    (output,) = _run_tflite(converted.content, _float(_images(small_nets.two_convolutions())))
     assert output.shape == (1, 6, 16, 16)
+
+
+def _names(interpreter: Any) -> list[str]:
+    return [operator["op_name"] for operator in interpreter._get_ops_details()]
 
 
 def test_silu_as_table_is_one_operator_less() -> None:
@@ -99,7 +102,7 @@ def test_silu_as_table_is_one_operator_less() -> None:
     for lowering in ("tflite", "table"):
         content = tflite.convert(model, lowering=lowering).content  # type: ignore[arg-type]
         interpreter = Interpreter(model_content=content)
-        names[lowering] = [op["op_name"] for op in interpreter._get_ops_details()]
+        names[lowering] = _names(interpreter)
     assert names["tflite"].count("LOGISTIC") == names["tflite"].count("MUL") == 2
     assert "LOGISTIC" not in names["table"]
     assert names["table"].count("HARD_SWISH") == 2
@@ -111,8 +114,9 @@ def test_relu_is_fused_only_where_no_other_layer_reads_the_convolution() -> None
     (y,) = net.op("Relu", "act0", x)
     (z,) = net.op("Add", "add", x, y)
     model = net.model(net.conv("conv1", z, (4, 4)))
-    image = _image(model)
-    converted = tflite.convert(model, lowering="tflite", ranges=_ranges(model, image))
+    images = _images(model)
+    image = _float(images)
+    converted = tflite.convert(model, lowering="tflite", images=images)
     (got,) = _run_tflite(converted.content, image)
     wanted = _run_onnx(model, ["conv1"], image)["conv1"]
     assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.999
@@ -120,8 +124,9 @@ def test_relu_is_fused_only_where_no_other_layer_reads_the_convolution() -> None
 
 def test_chunk_written_as_slices_computes_the_same() -> None:
     model = small_nets.chunk_as_slices()
-    image = _image(model)
-    converted = tflite.convert(model, lowering="tflite", ranges=_ranges(model, image))
+    images = _images(model)
+    image = _float(images)
+    converted = tflite.convert(model, lowering="tflite", images=images)
     assert converted.network.host == ()
     (got,) = _run_tflite(converted.content, image)
     wanted = _run_onnx(model, ["last"], image)["last"]
@@ -175,3 +180,36 @@ def test_it_refuses_two_images() -> None:
     model.graph.input.append(onnx.helper.make_tensor_value_info("other", 1, [1, 3, 32, 32]))
     with pytest.raises(BadRequest, match="has 2 inputs"):
         tflite.convert(model, lowering="tflite")
+
+
+def test_the_table_rewrite_is_what_the_table_lowering_writes() -> None:
+    model = small_nets.every_layer()
+    chain = tflite.convert(model, lowering="tflite").content
+    rewritten = Interpreter(model_content=tflite.silu_as_table(chain))
+    written = Interpreter(model_content=tflite.convert(model, lowering="table").content)
+    assert _names(rewritten) == _names(written)
+
+
+def test_a_file_without_silu_is_not_rewritten() -> None:
+    content = tflite.convert(small_nets.every_layer("hardswish"), lowering="tflite").content
+    assert tflite.silu_as_table(content) is content
+
+
+def test_the_table_lowering_never_counts_as_calibrated() -> None:
+    model = small_nets.two_convolutions()
+    assert not tflite.convert(model, lowering="table", images=_images(model)).calibrated
+    relu = small_nets.two_convolutions("relu")
+    assert tflite.convert(relu, lowering="table", images=_images(relu)).calibrated
+
+
+@pytest.mark.parametrize(
+    ("images", "what"),
+    [
+        (np.zeros((0, 3, 32, 32), np.uint8), r"uint8 \[0, 3, 32, 32\]"),
+        (np.zeros((2, 3, 16, 32), np.uint8), r"needs uint8 \[n, 3, 32, 32\]"),
+        (np.zeros((2, 3, 32, 32), np.float32), "are float32"),
+    ],
+)
+def test_it_refuses_images_that_do_not_fit(images: NDArray[Any], what: str) -> None:
+    with pytest.raises(BadRequest, match=what):
+        tflite.convert(small_nets.two_convolutions(), lowering="tflite", images=images)

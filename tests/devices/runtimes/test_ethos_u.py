@@ -19,6 +19,7 @@ from devices.runtimes.base import Modelled
 from devices.runtimes.ethos_u import EthosU
 from devices.targets import Target
 from engine import export, loading
+from engine.data import open_data
 from tests.devices.convert import small_nets
 from tests.devices.convert.small_nets import Net
 
@@ -129,7 +130,7 @@ def test_the_real_detector_loads_in_litert(detector: Path, tmp_path: Path) -> No
     assert sorted(shapes) == sorted(
         (1, size, size, channels) for size in (20, 10, 5) for channels in (64, 147)
     )
-    assert len(artefact.details["outputs"]) == 6
+    assert len(artefact.details["npu_outputs"]) == 6
 
 
 def test_the_estimate_is_that_of_velas_own_command(tmp_path: Path) -> None:
@@ -225,11 +226,51 @@ def test_it_refuses_bytes_that_are_no_tflite_file() -> None:
 def test_ranges_do_not_move_the_figures(activation: str) -> None:
     """That is what lets a file with fixed ranges stand for a calibrated one."""
     model = small_nets.every_layer(activation)
-    random = np.random.default_rng(0)
-    shapes = tflite.read(model).shapes
-    ranges = {name: (-random.uniform(0, 9), random.uniform(1, 9)) for name in shapes}
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 60, 60), np.uint8)
     fixed = vela.estimate(tflite.convert(model, lowering="tflite").content, CONFIGURATION)
-    content = tflite.convert(model, lowering="tflite", ranges=ranges).content
+    content = tflite.convert(model, lowering="tflite", images=images).content
     other = vela.estimate(content, CONFIGURATION)
     assert other.latency_ms == pytest.approx(fixed.latency_ms, rel=0.001)
     assert other.peak_sram == fixed.peak_sram
+
+
+def test_a_calibrated_detector_gives_boxes_and_scores(
+    detector: Path, molecules: Path, tmp_path: Path
+) -> None:
+    images = open_data(molecules).arrays("val", 160, limit=6).images
+    runtime = EthosU()
+    artefact = runtime.convert(
+        detector, target=TARGET, out=tmp_path / "model.tflite", calibration=images[:4]
+    )
+    assert artefact.details["ranges_calibrated"]
+    session = runtime.open(artefact.path, threads=1)
+    assert session.shape == (1, 3, 160, 160)
+    fp32 = get(targets.get("cpu-onnxruntime-fp32")).open(detector, threads=1)
+    for image in images:
+        pixels = image[None].astype(np.float32) / np.float32(255)
+        (got,), (wanted,) = session.run(pixels), fp32.run(pixels)
+        assert got.shape == wanted.shape == (1, 151, 525)
+        sure = wanted[0, 4:].max(0) > 0.05
+        assert sure.any()
+        boxes = np.abs(got - wanted)[0, :4, sure]
+        assert np.median(boxes) < 2  # pixels
+        assert np.corrcoef(got[0, 4:, sure].ravel(), wanted[0, 4:, sure].ravel())[0, 1] > 0.8
+    session.close()
+    fp32.close()
+
+
+def test_an_uncalibrated_file_is_not_run(tmp_path: Path) -> None:
+    path = _save(small_nets.two_convolutions(), tmp_path)
+    out = tmp_path / "model.tflite"
+    EthosU().convert(path, target=TARGET, out=out, calibration=None)
+    with pytest.raises(Unsupported, match="ranges are not calibrated"):
+        EthosU().open(out, threads=1)
+
+
+def test_an_artefact_alone_is_costed_too(tmp_path: Path) -> None:
+    path = _save(small_nets.two_convolutions(), tmp_path)
+    out = tmp_path / "model.tflite"
+    EthosU().convert(path, target=TARGET, out=out, calibration=None)
+    beside, alone = (EthosU().estimate(out, model=m, target=TARGET) for m in (path, out))
+    assert (alone.latency_ms, alone.details) == (beside.latency_ms, beside.details)
+    assert alone.profile == []
