@@ -1,0 +1,174 @@
+"""Layers that add, join, cut or enlarge feature maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ai_edge_litert import schema_py_generated as schema
+
+from devices.convert.tflite.layers import Layer, NotOnNpu, Shape, as_ints
+
+if TYPE_CHECKING:
+    from devices.convert.tflite.emitter import Emitter
+
+_NHWC_AXIS = {1: 3, 2: 1, 3: 2}
+
+
+class Concat:
+    """CONCATENATION."""
+
+    def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
+        _only_maps(layer)
+        axis = _axis(layer, layer.attributes["axis"])
+        out = list(inputs[0])
+        out[axis] = sum(shape[axis] for shape in inputs)
+        return [tuple(out)]
+
+    def emit(self, layer: Layer, emitter: Emitter) -> None:
+        options = schema.ConcatenationOptionsT()
+        options.axis = _NHWC_AXIS[_axis(layer, layer.attributes["axis"])]
+        inputs = [emitter.map(name) for name in layer.inputs]
+        emitter.writer.operator("CONCATENATION", inputs, [emitter.map(layer.outputs[0])], options)
+
+
+class Add:
+    """ADD of two feature maps."""
+
+    def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
+        _only_maps(layer)
+        if len(inputs) != 2 or inputs[0] != inputs[1]:
+            raise NotOnNpu(f"its operands {' and '.join(map(str, inputs))} differ in shape")
+        return [inputs[0]]
+
+    def emit(self, layer: Layer, emitter: Emitter) -> None:
+        inputs = [emitter.map(name) for name in layer.inputs]
+        emitter.writer.operator(
+            "ADD", inputs, [emitter.map(layer.outputs[0])], schema.AddOptionsT()
+        )
+
+
+class Resize:
+    """RESIZE_NEAREST_NEIGHBOR, for whole enlargements."""
+
+    def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
+        for name, wanted in (
+            ("mode", b"nearest"),
+            ("coordinate_transformation_mode", b"asymmetric"),
+            ("nearest_mode", b"floor"),
+        ):
+            if layer.attributes.get(name) != wanted:
+                value = layer.attributes.get(name, b"absent").decode(errors="replace")
+                raise NotOnNpu(f"{name} is {value}, not {wanted.decode()}")
+        shape = inputs[0]
+        sizes, scales = layer.constant(3), layer.constant(2)
+        if sizes is not None and sizes.size == 4:
+            out = tuple(as_ints(sizes, "sizes"))
+        elif scales is not None and scales.size == 4:
+            out = tuple(int(size * scale) for size, scale in zip(shape, scales, strict=True))
+        else:
+            raise NotOnNpu("neither its sizes nor its scales are constants")
+        if out[:2] != shape[:2] or out[2] % shape[2] or out[3] % shape[3]:
+            raise NotOnNpu(f"from {shape} to {out} is no whole enlargement")
+        return [out]
+
+    def emit(self, layer: Layer, emitter: Emitter) -> None:
+        output = layer.outputs[0]
+        _, height, width, _ = emitter.nhwc(output)
+        inputs = [emitter.map(layer.inputs[0]), emitter.numbers(f"{output}#size", [height, width])]
+        options = schema.ResizeNearestNeighborOptionsT()
+        emitter.writer.operator("RESIZE_NEAREST_NEIGHBOR", inputs, [emitter.map(output)], options)
+
+
+class Split:
+    """SPLIT_V."""
+
+    def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
+        axis = _axis(layer, layer.attributes.get("axis", 0))
+        sizes = self._sizes(layer, inputs[0][axis])
+        return [_with(inputs[0], axis, size) for size in sizes]
+
+    def emit(self, layer: Layer, emitter: Emitter) -> None:
+        axis = _axis(layer, layer.attributes.get("axis", 0))
+        name = layer.outputs[0]
+        sizes = [emitter.network.shapes[output][axis] for output in layer.outputs]
+        inputs = [
+            emitter.map(layer.inputs[0]),
+            emitter.numbers(f"{name}#sizes", sizes),
+            emitter.numbers(f"{name}#axis", _NHWC_AXIS[axis]),
+        ]
+        options = schema.SplitVOptionsT()
+        options.numSplits = len(sizes)
+        emitter.writer.operator(
+            "SPLIT_V", inputs, [emitter.map(output) for output in layer.outputs], options
+        )
+
+    def _sizes(self, layer: Layer, total: int) -> list[int]:
+        given = layer.constant(1)
+        if len(layer.inputs) > 1:
+            raise NotOnNpu("its sizes are not constants")
+        if given is not None:
+            sizes = as_ints(given, "sizes")
+        elif "split" in layer.attributes:
+            sizes = list(layer.attributes["split"])
+        else:
+            part = -(-total // len(layer.outputs))
+            sizes = [part] * (len(layer.outputs) - 1)
+            sizes.append(total - sum(sizes))
+        if sum(sizes) != total or len(sizes) != len(layer.outputs) or min(sizes) < 1:
+            raise NotOnNpu(f"sizes {sizes} do not share out {total}")
+        return sizes
+
+
+class Slice:
+    """SLICE with step 1: how exporters write chunk()."""
+
+    def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
+        begin, end = self._bounds(layer, inputs[0])
+        return [tuple(e - b for b, e in zip(begin, end, strict=True))]
+
+    def emit(self, layer: Layer, emitter: Emitter) -> None:
+        output = layer.outputs[0]
+        begin, end = self._bounds(layer, emitter.network.shapes[layer.inputs[0]])
+        order = (0, 2, 3, 1)
+        inputs = [
+            emitter.map(layer.inputs[0]),
+            emitter.numbers(f"{output}#begin", [begin[i] for i in order]),
+            emitter.numbers(f"{output}#size", [end[i] - begin[i] for i in order]),
+        ]
+        emitter.writer.operator("SLICE", inputs, [emitter.map(output)], schema.SliceOptionsT())
+
+    def _bounds(self, layer: Layer, shape: Shape) -> tuple[list[int], list[int]]:
+        if len(layer.inputs) > 1 or len(layer.operands) < 3:
+            raise NotOnNpu("its bounds are not constants")
+        starts, ends = (as_ints(layer.constant(i), "bounds") for i in (1, 2))
+        axes = layer.constant(3)
+        steps = layer.constant(4)
+        where = list(range(len(starts))) if axes is None else as_ints(axes, "axes")
+        if steps is not None and any(step != 1 for step in as_ints(steps, "steps")):
+            raise NotOnNpu(f"steps {as_ints(steps, 'steps')} are not 1")
+        begin, end = [0] * 4, list(shape)
+        for start, stop, axis in zip(starts, ends, where, strict=True):
+            axis %= 4
+            size = shape[axis]
+            begin[axis] = min(max(start + size if start < 0 else start, 0), size)
+            end[axis] = min(max(stop + size if stop < 0 else stop, 0), size)
+        if any(e <= b for b, e in zip(begin, end, strict=True)):
+            raise NotOnNpu("it selects nothing")
+        return begin, end
+
+
+def _only_maps(layer: Layer) -> None:
+    if any(operand is not None for operand in layer.operands):
+        raise NotOnNpu("one operand is a constant")
+
+
+def _axis(layer: Layer, axis: int) -> int:
+    axis %= 4
+    if axis == 0:
+        raise NotOnNpu("it works along the batch")
+    return axis
+
+
+def _with(shape: Shape, axis: int, size: int) -> Shape:
+    return (*shape[:axis], size, *shape[axis + 1 :])
