@@ -54,6 +54,10 @@ class Index:
             return None
         return float(numpy_helper.to_array(tensor).reshape(-1)[0])
 
+    def is_constant(self, name: str) -> bool:
+        """Whether ``name`` is a weight or a Constant node's output."""
+        return name in self._initializers or self.made_by(name, "Constant") is not None
+
     def is_op(self, i: int, *kinds: str) -> bool:
         node = self.nodes[i]
         return node.op_type in kinds and node.domain in _DEFAULT_DOMAINS
@@ -241,9 +245,11 @@ def match(index: Index, i: int, *, known: set[str]) -> Match | None:
         activation, x = "identity", node.input[0]
     else:
         single = _single(index, i)
-        if single is None or index.scalar(node.input[0]) is not None:
+        if single is None:
             return None
         activation, x = single, node.input[0]
+    if index.is_constant(x):
+        return None
     own = inner | {i}
     constants = {
         c

@@ -89,7 +89,8 @@ def _check(job: MeasureJob) -> None:
 def _prepare(
     job: MeasureJob, target: Target, runtime: Runtime, folder: Path, report: Progress
 ) -> list[_Prepared]:
-    calibration = _calibration(job.calibration)
+    # Ranges do not move a modelled figure: its artefacts are made without the images.
+    calibration = _calibration(job.calibration) if target.needs_calibration else None
     checked: dict[tuple[str, str], onnx.ModelProto | None] = {}
     store = Store(folder)
     prepared = []
@@ -220,7 +221,7 @@ def _measured(
     settings = job.settings
     threads = settings.threads
     samples = harness.measure(
-        {e.arm.name: partial(runtime.open, e.artefact.path, threads=threads) for e in arms},
+        {e.arm.name: runtime.opener(e.artefact.path, threads=threads) for e in arms},
         baseline=job.baseline,
         settings=settings,
         inputs=_images(job, arms[0].model),

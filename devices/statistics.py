@@ -12,6 +12,8 @@ from devices.errors import BadRequest
 
 RESAMPLES = 2000
 MODELLED_TIE = 0.01  # a cost model says nothing about differences of a percent
+_NORMAL = 1.96
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 _Samples = Sequence[Sequence[float]]
 
 
@@ -35,20 +37,29 @@ def ratio(
 
     ``baseline`` and ``arm`` hold one list a block with one latency a round, in the same order: the
     two samples of a round were taken moments apart, so whatever slows the machine for longer than
-    that cancels. A block's ratio is the median over its rounds of arm/baseline; the estimate is the
-    median over the blocks (one fresh pair of sessions each: the unit that really repeats).
+    that cancels. The estimate is the median over all rounds of arm/baseline.
 
-    The interval is a percentile bootstrap that resamples blocks, then rounds within each, and is
-    widened by sqrt(n / (n - 1)) for n blocks, since few blocks underestimate their own spread.
+    The interval resamples blocks (each has sessions of its own: the unit that really repeats), then
+    rounds within each, and takes percentiles. Few blocks show too little of their own spread, so
+    for n blocks its arms are stretched by sqrt(n / (n - 1)) and by Student's t over the normal
+    quantile. Simulated with session effects and bursts of load, it holds the truth in 92-98 % of
+    cases from two blocks of one round upwards (tests/devices/test_statistics.py).
 
     Raises:
         BadRequest: fewer than two blocks, ragged or unequal shapes, or a sample not above 0.
     """
-    paired = np.log(_matrix(arm, "arm") / _matrix(baseline, "baseline"))
+    base, other = _matrix(baseline, "baseline"), _matrix(arm, "arm")
+    if base.shape != other.shape:
+        raise BadRequest(
+            f"baseline has {base.shape[0]} blocks of {base.shape[1]} rounds, "
+            f"the arm {other.shape[0]} of {other.shape[1]}; they are timed in the same rounds"
+        )
+    paired = np.log(other / base)
     rng = np.random.default_rng(seed)
     estimate = _estimate(paired[None])[0]
     draws = _estimate(_resample(paired, rng, resamples))
-    widen = np.sqrt(len(paired) / (len(paired) - 1))
+    blocks = len(paired)
+    widen = np.sqrt(blocks / (blocks - 1)) * _student(blocks - 1) / _NORMAL
     low, high = estimate + widen * (np.percentile(draws, [2.5, 97.5]) - estimate)
     return RatioEstimate(
         float(np.exp(estimate)),
@@ -59,8 +70,15 @@ def ratio(
 
 def _estimate(paired: NDArray[np.float64]) -> NDArray[np.float64]:
     """[draws, blocks, rounds] log ratios -> [draws]."""
-    result: NDArray[np.float64] = np.median(np.median(paired, axis=2), axis=1)
+    result: NDArray[np.float64] = np.median(paired.reshape(len(paired), -1), axis=1)
     return result
+
+
+def _student(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t."""
+    if freedom <= len(_STUDENT):
+        return _STUDENT[freedom - 1]
+    return _NORMAL + (_NORMAL**3 + _NORMAL) / (4 * freedom)  # within .005 from 10 on
 
 
 def _resample(
@@ -124,10 +142,11 @@ def ranks(rows: Sequence[Ranked]) -> list[int]:
     A row beats another if it is better beyond both intervals on latency or on score, and not worse
     beyond them on the other.
     """
-    return [1 + sum(_beats(other, row) for other in rows if other is not row) for row in rows]
+    return [1 + sum(beats(other, row) for other in rows if other is not row) for row in rows]
 
 
-def _beats(one: Ranked, other: Ranked) -> bool:
+def beats(one: Ranked, other: Ranked) -> bool:
+    """Whether ``one`` beats ``other``; see :func:`ranks`."""
     faster, slower = _faster(one, other), _faster(other, one)
     better, worse = one.score_low > other.score_high, other.score_low > one.score_high
     return (faster and not worse) or (better and not slower)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -98,6 +100,10 @@ class Runtime(ABC):
         raise Unsupported(
             f"runtime {self.name} runs nothing on this machine: its target is modelled"
         )
+
+    def opener(self, artefact: Path, *, threads: int) -> Callable[[], Session]:
+        """What opens fresh sessions of one artefact again and again, as cheaply as it can be done."""
+        return partial(self.open, artefact, threads=threads)
 
     def memory(self, artefact: Path, *, model: Path, target: Target, threads: int) -> Memory:
         """The memory figure of the target. ``model`` is the fp32 ONNX behind ``artefact``."""
