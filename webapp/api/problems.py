@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,8 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from devices.errors import BadRequest, Unsupported
 from webapp.errors import Refused
+
+log = logging.getLogger(__name__)
 
 
 class Problem(Schema):
@@ -55,6 +58,11 @@ def install(api: NinjaAPI) -> None:
     @api.exception_handler(HttpError)
     def http(request: HttpRequest, error: HttpError) -> HttpResponse:
         return response(error.status_code, error.message)
+
+    @api.exception_handler(Exception)
+    def ours(request: HttpRequest, error: Exception) -> HttpResponse:
+        log.error("%s %s failed", request.method, request.path, exc_info=error)
+        return response(500, "something broke on our side; it was logged")
 
     @api.exception_handler(ValidationError)
     def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:

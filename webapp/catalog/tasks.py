@@ -84,7 +84,7 @@ def validate_data_set(context: JobContext) -> None:
         state=UploadState.READY,
         version=info.sha256,
         folder=str(folder.relative_to(folder.parents[1])),
-        names=facts["names"],
+        names=[info.names[index] for index in sorted(info.names)],
         images=facts["images"],
         boxes=facts["boxes"],
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 
+from django.conf import settings
 from django.db import connections
 from rq import Queue, Worker
 from rq.job import Job as RqJob
@@ -31,6 +33,8 @@ class ForkingWorker(Worker):
 
 def work(names: list[str], *, burst: bool) -> None:
     """Serve the queues ``names`` until stopped, or until they are empty with ``burst``."""
+    # Device processes find the folder of converted models by this name.
+    os.environ.setdefault("ACTNAS_ARTEFACTS", str(settings.ARTEFACTS))
     for name in names:
         for module in PRELOAD.get(name, ()):
             importlib.import_module(module)

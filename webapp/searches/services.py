@@ -58,14 +58,14 @@ def create_request(
         Refused: a value out of its range, or a target that no device offers now.
         NotReady: the model or the data set has not passed its check.
     """
-    _check_upload(detector, "model")
-    if data_set is not None:
-        _check_upload(data_set, "data set")
     _check_wish(wish)
     if visibility not in Visibility.values:
         raise Refused(f"unknown visibility {visibility!r}; known: {', '.join(Visibility.values)}")
     targets = list(dict.fromkeys(wish.targets))
     devices = {target: choose_device(target) for target in targets}
+    _check_upload(detector, "model")
+    if data_set is not None:
+        _check_upload(data_set, "data set")
     values = asdict(wish) | {
         "targets": targets,
         "activations": list(catalog.check(list(wish.activations))),

