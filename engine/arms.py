@@ -74,12 +74,19 @@ class Arm(Document):
         )
 
     @property
+    def is_candidate(self) -> bool:
+        """Whether the arm is something other than the original."""
+        return self.name.partition(":")[0] in (MIX, "uniform")
+
+    @property
     def is_mix(self) -> bool:
-        return self.name.partition(":")[0] == MIX
+        """Whether it is a candidate with more than one activation, whatever its name."""
+        return self.is_candidate and self.assignment.uniform_activation is None
 
     @property
     def is_uniform(self) -> bool:
-        return self.name.startswith("uniform:")
+        """Whether it is a candidate with one activation: a search may pick one as its mix."""
+        return self.is_candidate and not self.is_mix
 
 
 def yardstick(arms: Sequence[Arm]) -> Arm | None:

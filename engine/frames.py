@@ -74,8 +74,8 @@ def candidates(result: Result) -> pd.DataFrame:
             **_ends("measured_latency_ratio", c.interval),
             "predicted_memory_ratio": c.predicted_memory_ratio,
             "measured_memory_ratio": c.measured_memory_ratio,
-            "val_map50": c.map50,
             "val_map50_95": c.map50_95,
+            "expected_loss_map50_95": c.expected_loss,
             "pareto": c.pareto,
             "chosen": c.chosen,
         }

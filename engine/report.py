@@ -15,7 +15,7 @@ from engine.documents import FiguresKind, Range
 from engine.result import Result
 from engine.verdict import Verdict
 
-_KIND = {"measured": "measured", "modelled": "modelled, not run", "emulated": "emulated"}
+_NOTHING = "-"
 
 
 def render(result: Result) -> RenderableType:
@@ -44,29 +44,27 @@ def arms_table(
 ) -> Table:
     """One row an arm. Latency is headed with how it was obtained; ``images`` is the test split."""
     unit = next((a.memory_unit for a in arms if a.memory_unit), None)
+    over = f"\n(n = {images})" if images else ""
+    columns: dict[str, list[str]] = {
+        f"mAP50{over}": [_number(a.map50) for a in arms],
+        f"mAP50-95{over}": [_number(a.map50_95) + _interval(a.map50_95_ci) for a in arms],
+        "loss": [_number(a.loss, signed=True) + _interval(a.loss_ci, signed=True) for a in arms],
+        f"latency ms\n({kind})": [_number(a.latency_ms, digits=2) for a in arms],
+        "ratio": [_number(a.latency_ratio) + _interval(a.ratio_ci) for a in arms],
+        f"memory\n{unit}": [_number(a.memory, digits=1) for a in arms],
+    }
+    # A cost study has no mAP: columns that say nothing take no room.
+    columns = {name: cells for name, cells in columns.items() if set(cells) != {_NOTHING}}
     table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column("arm", no_wrap=True)
     table.add_column("activations")
-    over = f"\n(n = {images})" if images else ""
-    for heading in (
-        f"mAP50{over}",
-        f"mAP50-95{over}",
-        "loss",
-        f"latency ms\n({_KIND[kind]})",
-        "ratio",
-        f"memory {unit}" if unit else "memory",
-    ):
+    for heading in columns:
         table.add_column(heading, justify="right")
-    for arm in arms:
+    for row, arm in enumerate(arms):
         table.add_row(
             arm.name,
             mix_text(arm.assignment),
-            _number(arm.map50),
-            _number(arm.map50_95) + _interval(arm.map50_95_ci),
-            _number(arm.loss, signed=True) + _interval(arm.loss_ci, signed=True),
-            _number(arm.latency_ms, digits=2),
-            _number(arm.latency_ratio) + _interval(arm.ratio_ci),
-            _number(arm.memory, digits=1),
+            *(cells[row] for cells in columns.values()),
             style="bold green" if arm.name == chosen else None,
         )
     return table
@@ -93,7 +91,7 @@ def mix_text(assignment: Assignment) -> Text:
 
 def _number(value: float | None, *, digits: int = 3, signed: bool = False) -> str:
     if value is None:
-        return "-"
+        return _NOTHING
     return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
 
 

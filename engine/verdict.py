@@ -82,7 +82,7 @@ class _Case:
         self.limits, self.target, self.kind = limits, target, kind
         self.floor, self.images = noise_floor, images
         self.keep = naming.yardstick(self.arms)
-        self.candidates = [a for a in self.arms if a.is_mix or a.is_uniform]
+        self.candidates = [a for a in self.arms if a.is_candidate]
 
     def verdict(self) -> Verdict:
         if self.candidates and all(a.loss is None for a in self.candidates):
@@ -215,7 +215,7 @@ class _Case:
         percent = 100 * (1 - ratio(arm))
         word = "faster" if percent >= 0 else "slower"
         size = abs(percent)
-        number = f"{size:.0f} %" if size >= 10 else f"{size:.1f} %"
+        number = f"{size:.0f} %" if size > 9.95 else f"{size:.1f} %"
         if self.kind == "modelled":
             return f"{number} {word} (modelled)"
         low, high = (100 * (1 - x) for x in reversed(interval(arm)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from devices import activations, targets
 from devices.errors import BadRequest
-from engine.commands.inputs import Outcome, check_file
+from engine.commands.inputs import Outcome, check_file, load
 
 CANDIDATES = {
     "supernet": ("relu", "leaky_relu", "silu", "hardswish"),
@@ -34,6 +34,13 @@ def run(options: argparse.Namespace) -> Outcome:
         raise BadRequest(f"--out {out} is a file; a folder is needed")
     if out.is_dir() and any(out.iterdir()) and not options.resume:
         raise BadRequest(f"--out {out} is not empty; name another folder or give --resume")
+
+    # Before anything is written: what is wrong with the files is bad input.
+    load(options)
+    if options.data is not None:
+        from engine.data import open_data
+
+        open_data(options.data)
 
     from engine.console import Reporter
     from engine.result import Result

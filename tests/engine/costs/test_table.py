@@ -65,16 +65,16 @@ def test_it_refuses_what_does_not_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "sites", "activations", "recipe", "expected"),
+    ("target", "recipe", "memory_limited", "expected"),
     [
-        ("npu-ethos-u55-128-int8", 57, 4, "supernet", one_at_a_time),
-        ("npu-ethos-u55-128-int8", 105, 8, "supernet", uniform_profile),
-        ("cpu-openvino-fp32", 57, 4, "supernet", uniform_profile),
-        ("cpu-openvino-fp32", 57, 4, "paper", one_at_a_time),
+        ("npu-ethos-u55-128-int8", "supernet", True, one_at_a_time),
+        ("npu-ethos-u55-128-int8", "supernet", False, uniform_profile),
+        ("cpu-openvino-fp32", "supernet", True, uniform_profile),
+        ("cpu-openvino-fp32", "paper", False, one_at_a_time),
     ],
 )
 def test_the_rule_that_picks_a_way(
-    target: str, sites: int, activations: int, recipe: str, expected: object
+    target: str, recipe: str, memory_limited: bool, expected: object
 ) -> None:
-    chosen = costs.choose(targets.get(target), sites=sites, activations=activations, recipe=recipe)
+    chosen = costs.choose(targets.get(target), recipe=recipe, memory_limited=memory_limited)
     assert chosen is expected
