@@ -206,6 +206,7 @@ class EntryOut(Schema):
     files: list[str] = Field(description="names for /entries/{id}/files/{name}")
     verdict: str
     sentence: str
+    is_choice: bool = Field(description="whether the verdict names this entry's arm")
     notes: list[str]
     withdrawn: datetime | None
     withdrawn_reason: str

@@ -79,6 +79,7 @@ class Entry(models.Model):
         max_length=30, help_text="kind of the engine's verdict: mix, uniform ..."
     )
     sentence = models.TextField(help_text="the verdict with its numbers")
+    is_choice = models.BooleanField(default=True, help_text="whether the verdict names this arm")
     arms = models.JSONField(default=list, help_text="every arm of the search, as in result.json")
     notes = models.JSONField(default=list)
     public = models.BooleanField(default=True)

@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 
 
 def publish(search: Search) -> list[Entry]:
-    """Make entries of the chosen arms of a finished search; the same ones if asked again.
+    """Make entries of a finished search: its mixes, and the arm that its verdict names.
 
     Only what has a file with mAP and latency measured on it becomes an entry: a cost study makes
-    none. Called by the search's worker.
+    none. The same entries if asked again. Called by the search's worker.
     """
     from engine.result import Result
 
     result = Result.model_validate(search.result)
-    arms = {arm.name: arm for arm in result.arms}
+    companions = {chosen.arm: chosen for chosen in result.chosen}
+    wanted = {*companions, result.verdict.chosen}
     with transaction.atomic():
         entries = [
-            _publish(search, result, arms[chosen.arm], chosen)
-            for chosen in result.chosen
-            if chosen.arm == result.verdict.chosen and _is_complete(arms[chosen.arm])
+            _publish(search, result, arm, companions.get(arm.name))
+            for arm in result.arms
+            if arm.name in wanted and _is_complete(arm)
         ]
-        for entry in entries:
+        for entry in entries[:1]:  # all of one search are of one group
             ranking.rank_group(entry)
     return entries
 
@@ -44,14 +45,25 @@ def _is_complete(arm: Arm) -> bool:
     return None not in figures
 
 
-def _publish(search: Search, result: Result, arm: Arm, chosen: Chosen) -> Entry:
+def _files(search: Search, arm: Arm, companions: Chosen | None) -> dict[str, str]:
+    """Download names and paths in the search's folder; the assignment is always among them."""
+    assert arm.file is not None  # complete arms have one
+    paths = [arm.file]
+    if companions is not None:
+        extra = (companions.assignment, companions.state_dict, companions.yaml)
+        paths += [file.path for file in extra if file is not None]
+    else:
+        path = f"{arm.file}.assignment.json"
+        (search.path / path).write_text(arm.assignment.to_json(), encoding="utf-8")
+        paths.append(path)
+    return {Path(path).name: path for path in paths}
+
+
+def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None) -> Entry:
     request = search.request
     if request.data_set is None:
         raise ValueError(f"search {search.pk} has an mAP but no data set")
     uploaded = next((other for other in result.arms if other.name == "uploaded"), None)
-    files = {"model": chosen.model, "assignment": chosen.assignment}
-    files |= {"state_dict": chosen.state_dict} if chosen.state_dict else {}
-    files |= {"yaml": chosen.yaml} if chosen.yaml else {}
     values: dict[str, Any] = {
         "owner": request.owner,
         "detector": request.detector,
@@ -65,9 +77,9 @@ def _publish(search: Search, result: Result, arm: Arm, chosen: Chosen) -> Entry:
         "imgsz": result.model.imgsz,
         "assignment": arm.assignment.mapping,
         "assignment_hash": arm.assignment.hash,
-        "file": chosen.model.path,
-        "file_sha256": chosen.model.sha256,
-        "files": {Path(file.path).name: file.path for file in files.values() if file},
+        "file": arm.file,
+        "file_sha256": arm.file_sha256,
+        "files": _files(search, arm, companions),
         "map50": arm.map50,
         "map50_95": arm.map50_95,
         "map_low": arm.map50_95_ci[0] if arm.map50_95_ci else None,
@@ -85,7 +97,9 @@ def _publish(search: Search, result: Result, arm: Arm, chosen: Chosen) -> Entry:
         "memory_ratio": arm.memory_ratio,
         "verdict": result.verdict.kind,
         "sentence": result.verdict.sentence,
-        "arms": search.result["arms"] if search.result else [],
+        "is_choice": arm.name == result.verdict.chosen,
+        # Their details (raw samples, per class) stay in the search's own result.
+        "arms": [one.model_dump(mode="json", exclude={"details"}) for one in result.arms],
         "notes": result.notes,
         "public": request.visibility == Visibility.PUBLIC,
     }
