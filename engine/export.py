@@ -167,24 +167,67 @@ def _compare(
 ) -> float:
     """Largest difference of the output to torch on a random image; the sites must agree too."""
     image = np.random.default_rng(0).random((1, 3, imgsz, imgsz), dtype=np.float32)
-    wanted: dict[str, np.ndarray] = {}
+    wanted, expected = _torch_values(deployed, tensors, image)
+    selected = "" in wanted
+    if selected:
+        wanted[_before_selection(model)] = wanted.pop("")
+    got, inner = _run(model, image, list(wanted))
+    errors = {
+        tensor: _relative(f"tensor {tensor}", inner[tensor], values)
+        for tensor, values in wanted.items()
+    }
+    if not selected:
+        return _relative("the output", got, expected)
+    # Equal scores may be selected in any order: compare the scores, and all boxes before that.
+    _relative("the scores", got[..., 4], expected[..., 4])
+    return errors[_before_selection(model)]
+
+
+def _torch_values(
+    deployed: Deployed, tensors: dict[str, str], image: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What torch computes for ``tensors`` and puts out.
+
+    Of a model that selects its detections itself, "" is the decoded output before that.
+    """
+    values: dict[str, np.ndarray] = {}
     modules = dict(deployed.net.named_modules())
     path_of = {site: path for path, site in deployed.paths.items()}
-    handles = []
-    for tensor, site in tensors.items():
+    head: Any = deployed.net.model[-1]  # type: ignore[index]
 
-        def keep(_m: nn.Module, _i: Any, output: torch.Tensor, tensor: str = tensor) -> None:
-            wanted[tensor] = output.numpy()
+    def keep(tensor: str) -> Any:
+        def hook(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+            values[tensor] = output.numpy()
 
-        handles.append(modules[path_of[site]].register_forward_hook(keep))
-    with torch.no_grad():
-        expected = deployed.net(torch.from_numpy(image)).numpy()
-    for handle in handles:
-        handle.remove()
-    got, inner = _run(model, image, list(wanted))
-    for tensor, values in wanted.items():
-        _relative(f"site {tensors[tensor]}", inner[tensor], values)
-    return _relative("the output", got, expected)
+        return hook
+
+    def selecting(decoded: torch.Tensor) -> Any:
+        values[""] = decoded.numpy()
+        return type(head).postprocess(head, decoded)
+
+    handles = [
+        modules[path_of[site]].register_forward_hook(keep(tensor))
+        for tensor, site in tensors.items()
+    ]
+    head.postprocess = selecting
+    try:
+        with torch.no_grad():
+            return values, deployed.net(torch.from_numpy(image)).numpy()
+    finally:
+        del head.postprocess
+        for handle in handles:
+            handle.remove()
+
+
+def _before_selection(model: onnx.ModelProto) -> str:
+    """The tensor [1, anchors, 4 + classes] from which a model without NMS selects the best."""
+    found = None
+    for node in model.graph.node:
+        if node.op_type == "TopK" and found is not None:
+            return found
+        if node.op_type == "Transpose":
+            found = str(node.output[0])
+    raise EngineError("the exported graph of a model without NMS selects nothing (no TopK)")
 
 
 def _run(

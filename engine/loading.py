@@ -212,9 +212,12 @@ def _settle(net: Any, arguments: dict[str, Any]) -> None:
     net.task = "detect"
     net.args = {key: arguments.get(key, value) for key, value in _LOSS_GAINS.items()}
     net.criterion = None
+    head = net.model[-1]
+    if getattr(head, "one2one_cv2", None) is not None:
+        head.end2end = True  # what such a family is for; the other head only helps training
     for parameter in net.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
-    dfl = getattr(net.model[-1], "dfl", None)
+    dfl = getattr(head, "dfl", None)
     if dfl is not None:  # its weights are the constants 0..15, never trained
         for parameter in dfl.parameters():
             parameter.requires_grad_(False)

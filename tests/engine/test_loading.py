@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from torch import nn
+from ultralytics.nn.modules import Conv
+from ultralytics.nn.tasks import DetectionModel, SegmentationModel
+
+from engine import export, loading, sites
+from engine.errors import BadModel
+from engine.loading import Model
+
+Write = Callable[..., Path]
+
+
+class Runs:
+    """Pickles into a call of ``function`` with ``arguments``."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def checkpoint(net: nn.Module, path: Path, **more: Any) -> Path:
+    """Write ``net`` as ultralytics writes what it trained."""
+    content = {"model": copy.deepcopy(net).half(), "ema": None, "train_args": {"imgsz": 96}}
+    torch.save({**content, **more}, path)
+    return path
+
+
+def test_real_checkpoint(abd: Model) -> None:
+    assert (abd.kind, abd.family, abd.imgsz, abd.weights) == ("pt", "YOLOv8n", 640, True)
+    assert abd.sha256.startswith("c3335b0cc6c504c4")
+    assert len(abd.names) == 147 and abd.names[1] == "H"
+    assert abd.net is not None and not abd.net.training
+    parameters = dict(abd.net.named_parameters())
+    assert {p.dtype for p in parameters.values()} == {torch.float32}
+    assert [n for n, p in parameters.items() if not p.requires_grad] == ["model.22.dfl.conv.weight"]
+
+
+@pytest.mark.parametrize("name", ["v5/yolov5n", "11/yolo11n", "v10/yolov10n", "26/yolo26n"])
+def test_checkpoints_of_every_family_are_restored(
+    family: Callable[[str], Model], name: str, tmp_path: Path
+) -> None:
+    model = family(name)
+    loaded = loading.load(checkpoint(model.net, tmp_path / "it's mine.pt"))
+    assert loaded.family == model.family != "custom YOLO"
+    assert loaded.imgsz == 96
+    assert sites.original(loaded.net, 64) == sites.original(model.net, 64)
+
+
+def test_the_moving_average_is_preferred(family: Callable[[str], Model], tmp_path: Path) -> None:
+    net = family("v8/yolov8n").net
+    average = copy.deepcopy(net)
+    nn.init.constant_(average.model[0].conv.weight, 0.25)
+    loaded = loading.load(checkpoint(net, tmp_path / "a.pt", ema=average.half()))
+    assert loaded.net is not None
+    assert float(loaded.net.model[0].conv.weight.mean()) == 0.25
+
+
+@pytest.mark.parametrize("bytes_kept", [0, 100, 4000, 1_000_000])
+def test_truncated_checkpoint(abd_checkpoint: Path, tmp_path: Path, bytes_kept: int) -> None:
+    cut = tmp_path / "cut.pt"
+    cut.write_bytes(abd_checkpoint.read_bytes()[:bytes_kept])
+    with pytest.raises(BadModel, match=r"cut\.pt .*(cut short|damaged)"):
+        loading.load(cut)
+
+
+@pytest.mark.parametrize("where", ["model", "ema", "optimizer", "anything"])
+def test_a_pickle_that_would_run_code_is_refused_by_name(
+    family: Callable[[str], Model], tmp_path: Path, where: str
+) -> None:
+    trace = tmp_path / "trace"
+    bait = Runs(os.system, f"touch {trace}")
+    path = checkpoint(family("v8/yolov8n").net, tmp_path / "bait.pt", **{where: bait})
+    with pytest.raises(BadModel, match=r"bait\.pt refers to posix\.system.*nothing in it was run"):
+        loading.load(path)
+    assert not trace.exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bait.pt"]
+
+
+@pytest.mark.parametrize(
+    ("bait", "message"),
+    [
+        (Runs(eval, "1"), r"refers to \w+\.eval"),
+        (Runs(getattr, nn.SiLU(), "register_forward_hook"), "asks for attribute"),
+        (Runs(DetectionModel, "/etc/passwd"), "DetectionModel with arguments"),
+        (Runs(nn.Conv2d, 1, 1, 1), "Conv2d with arguments"),
+        (Runs(Path("/").joinpath, "x"), "asks for attribute"),
+    ],
+    ids=["eval", "getattr", "constructor", "layer", "method"],
+)
+def test_other_calls_are_refused(tmp_path: Path, bait: Runs, message: str) -> None:
+    path = tmp_path / "bait.pt"
+    torch.save({"model": bait}, path)
+    with pytest.raises(BadModel, match=message):
+        loading.load(path)
+
+
+def test_other_tasks_are_refused_by_name(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        net = SegmentationModel("yolov8n-seg.yaml", ch=3, nc=2, verbose=False)
+    path = checkpoint(net, tmp_path / "seg.pt")
+    with pytest.raises(BadModel, match=r"seg\.pt is no detection model: it holds Seg"):
+        loading.load(path)
+
+
+def test_weights_that_are_not_numbers(family: Callable[[str], Model], tmp_path: Path) -> None:
+    net = copy.deepcopy(family("v8/yolov8n").net)
+    net.model[0].conv.weight.data[0, 0, 0, 0] = float("nan")
+    with pytest.raises(BadModel, match="NaN or infinite"):
+        loading.load(checkpoint(net, tmp_path / "nan.pt"))
+
+
+def test_compressed_records_are_refused(abd_checkpoint: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02}q\x00.")
+        archive.writestr("a/data/0", bytes(10**6))
+    with pytest.raises(BadModel, match="compressed records"):
+        loading.load(path)
+
+
+def test_a_state_dict_alone_is_no_model(abd: Model, tmp_path: Path) -> None:
+    torch.save(abd.net.state_dict(), tmp_path / "state.pt")
+    with pytest.raises(BadModel, match="holds no detection model"):
+        loading.load(tmp_path / "state.pt")
+
+
+@pytest.mark.parametrize("name", ["model.txt", "model.pkl", "model"])
+def test_other_files(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(BadModel, match=r"no model file; accepted: \.pt, \.yaml, \.onnx"):
+        loading.load(tmp_path / name)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(BadModel, match="no model file"):
+        loading.load(tmp_path / "gone.pt")
+
+
+@pytest.mark.parametrize("imgsz", [50, 0, -64, 4096])
+def test_image_size_must_fit(abd_checkpoint: Path, imgsz: int) -> None:
+    with pytest.raises(BadModel, match=f"image size {imgsz} does not fit"):
+        loading.load(abd_checkpoint, imgsz=imgsz)
+
+
+def test_yaml_activation_goes_to_every_site_and_nowhere_else(write_yaml: Write) -> None:
+    default = Conv.default_act
+    model = loading.load(write_yaml(("nn.SiLU()", "torch.nn.LeakyReLU(0.1)")), imgsz=64)
+    assert sites.original(model.net, 64).uniform_activation == "leaky_relu"
+    assert Conv.default_act is default
+    assert (model.kind, model.weights, model.family) == ("yaml", False, "custom YOLO")
+    assert model.names == {0: "0", 1: "1", 2: "2"}
+    again = loading.load(write_yaml(("activation: nn.SiLU()\n", "")), imgsz=64)
+    assert sites.original(again.net, 64).uniform_activation == "silu"
+
+
+def test_yaml_names_become_class_names(write_yaml: Write) -> None:
+    path = write_yaml(("nc: 3", "nc: 3\nnames: [cat, dog, 7]"))
+    assert loading.load(path, imgsz=64).names == {0: "cat", 1: "dog", 2: "7"}
+
+
+def test_yaml_scale_comes_from_the_file_name(family: Callable[[str], Model]) -> None:
+    small, large = family("v8/yolov8n"), family("v8/yolov8s")
+    assert (small.family, large.family) == ("YOLOv8n", "YOLOv8s")
+    assert large.net.model[0].conv.out_channels == 2 * small.net.model[0].conv.out_channels
+
+
+TRACE = "TRACE"
+
+
+@pytest.mark.parametrize(
+    "bait",
+    [
+        "__import__('os').system('touch TRACE')",
+        "nn.SiLU(__import__('os').system('touch TRACE'))",
+        "(lambda: open('TRACE', 'w'))()",
+        "[open('TRACE', 'w'), nn.SiLU()][1]",
+        "nn.SiLU().__class__.__base__",
+        "os.system('touch TRACE')",
+        "nn.Sequential()",
+        "nn.modules.os.system('touch TRACE')",
+        "nn.LeakyReLU(0.01)",
+        "nn.LeakyReLU(**{'negative_slope': 0.1})",
+        "swish",
+        "nn.Swish()",
+        "nn.SiLU(" * 30,
+    ],
+)
+def test_yaml_activation_bait_is_never_evaluated(
+    write_yaml: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bait: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_yaml(("activation: nn.SiLU()", f'activation: "{bait}"'))
+    with pytest.raises(BadModel, match=r"small\.yaml: activation"):
+        loading.load(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["small.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Conv, [64, 3, 2]", "os.system, ['touch TRACE']", "layer 0: 'os.system' is not accepted"),
+        ("Conv, [64, 3, 2]", "torchvision.ops.nms, []", "layer 0: 'torchvision.ops.nms'"),
+        ("Conv, [64, 3, 2]", "TorchVision, [32, resnet18]", "layer 0: 'TorchVision'"),
+        ("Conv, [64, 3, 2]", "Conv, [d, 3, 2]", "layer 0: argument 'd' is not accepted"),
+        ("Conv, [64, 3, 2]", "Conv, ['__import__(1)', 3]", "layer 0: argument '__import__"),
+        ("Conv, [64, 3, 2]", "Conv, [9000, 3, 2]", "argument 9000 is larger than 8192"),
+        ("Conv, [64, 3, 2]", "Conv, [.nan, 3, 2]", "argument nan is larger than 8192"),
+        ("Conv, [64, 3, 2]", "Conv, [{a: 1}]", "argument {'a': 1} is not accepted"),
+        ("[-1, 1, Conv, [64, 3, 2]]", "[-1, 999, Conv, [64, 3, 2]]", "repeats is 999"),
+        ("[-1, 1, Conv, [64, 3, 2]]", "[7, 1, Conv, [64, 3, 2]]", "layer 0: from is 7"),
+        ("[-1, 1, Conv, [64, 3, 2]]", "Conv", "layer 0 is Conv; expected"),
+        ("Detect, [nc]", "Segment, [nc, 32, 256]", "the last layer must be one of Detect"),
+        ("Detect, [nc]", "Detect, [nc, anchors]", "the head must be"),
+        ("nc: 3", "nc: 100000", "nc is 100000"),
+        ("nc: 3", "nc: 3\nanchors: 3", "key 'anchors' is not accepted"),
+        ("nc: 3", "nc: 3\nscale: x", "scale 'x' is not one of n"),
+        ("[0.5, 0.25, 1024]", "[0.5, 64, 1024]", "width of scale n is 64"),
+        ("nc: 3", "nc: 3\nnames: [a]", "names must name the 3 classes"),
+        ("[[-1, 2], 1, Concat, [1]]", "[[-1, 0], 1, Concat, [1]]", "layers do not fit together"),
+        ("nc: 3", "nc: &n 3\nreg_max: *n", r"uses YAML aliases \(\*n\)"),
+        ("nc: 3", "nc: !!python/object/apply:os.system ['touch TRACE']", "no plain YAML"),
+        ("nc: 3", "nc: " + "[" * 40 + "]" * 40, "nested more than 12 levels"),
+        ("nc: 3", "nc: 3\n# " + "x" * 300_000, "a YAML file has at most"),
+        ("nc: 3", "nc: [3", "no plain YAML"),
+    ],
+)
+def test_yaml_outside_the_allow_list_is_named(
+    write_yaml: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    old: str,
+    new: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadModel, match=message) as caught:
+        loading.load(write_yaml((old, new)), imgsz=64)
+    assert "\n" not in str(caught.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_yaml_of_a_giant_is_refused_before_it_takes_memory(write_yaml: Write) -> None:
+    path = write_yaml(("[0.5, 0.25, 1024]", "[1.0, 4.0, 8192]"), ("[128, True]", "[8192, True]"))
+    with pytest.raises(BadModel, match="million weights; at most 200 million"):
+        loading.load(path)
+
+
+def test_yaml_that_is_a_list(tmp_path: Path) -> None:
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(BadModel, match=r"list\.yaml holds list; expected a mapping"):
+        loading.load(tmp_path / "list.yaml")
+
+
+@pytest.fixture(scope="module")
+def exported(abd: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "abd.onnx"
+    return export.export(abd.net, path, imgsz=64, names=abd.names).path
+
+
+def test_onnx_of_our_own(abd: Model, exported: Path) -> None:
+    model = loading.load(exported)
+    assert (model.kind, model.family, model.imgsz, model.weights) == ("onnx", "YOLOv8n", 64, True)
+    assert model.names == abd.names
+    assert model.net is None and model.onnx is not None
+    with pytest.raises(BadModel, match="takes 64 px images only, not 96"):
+        loading.load(exported, imgsz=96)
+
+
+def test_onnx_with_external_data(exported: Path, tmp_path: Path) -> None:
+    model = onnx.load(exported)
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../../etc/passwd")
+    (tmp_path / "external.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(BadModel, match="external"):
+        loading.load(tmp_path / "external.onnx")
+
+
+@pytest.mark.parametrize("kept", [0, 1000, 100_000])
+def test_truncated_onnx(exported: Path, tmp_path: Path, kept: int) -> None:
+    (tmp_path / "cut.onnx").write_bytes(exported.read_bytes()[:kept])
+    with pytest.raises(BadModel):
+        loading.load(tmp_path / "cut.onnx")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.graph.input[0].type.tensor_type.shape.dim[2].Clear(), "fixed"),
+        (lambda m: m.graph.output.add(name="/model.0/act/Mul_output_0"), "2 outputs"),
+        (lambda m: _set(m, "task", "segment"), "its task is 'segment'"),
+        (lambda m: _set(m, "names", "__import__('os').system('touch TRACE')"), "metadata names"),
+        (lambda m: _set(m, "names", "{0: 'a', 1: 'b'}"), "names 2 classes but puts out 147"),
+    ],
+    ids=["dynamic", "outputs", "task", "bait", "names"],
+)
+def test_onnx_that_is_no_detector(
+    exported: Path, tmp_path: Path, change: Callable[[onnx.ModelProto], None], message: str
+) -> None:
+    model = onnx.load(exported)
+    change(model)
+    (tmp_path / "odd.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(BadModel, match=message):
+        loading.load(tmp_path / "odd.onnx")
+    assert [p.name for p in tmp_path.iterdir()] == ["odd.onnx"]
+
+
+def _set(model: onnx.ModelProto, key: str, value: str) -> None:
+    next(entry for entry in model.metadata_props if entry.key == key).value = value
+
+
+def test_nothing_is_left_beside_the_file(abd_checkpoint: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "weights.PT"
+    shutil.copyfile(abd_checkpoint, copied)
+    loading.load(copied)
+    assert [p.name for p in tmp_path.iterdir()] == ["weights.PT"]
