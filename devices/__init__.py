@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# ONNX Runtime reads this when it is loaded: without it a thread of its own sends usage data, next to
+# ONNX Runtime reads this when it is loaded. Without it a thread of its own sends usage data, beside
 # what is being measured.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
