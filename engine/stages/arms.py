@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,11 @@ def scorable(
     target: Target, out: Path, files: dict[str, Any], converted: dict[str, Any], name: str
 ) -> tuple[Path, Target, str]:
     """The file to score of an arm, the target whose runtime runs it, and what to call it."""
+    artefact = converted["arms"][name]
     if target.kind == "measured":
-        return out / converted["arms"][name]["path"], target, "the measured file"
+        return out / artefact["path"], target, "the measured file"
+    if artefact["details"].get("ranges_calibrated"):
+        return out / artefact["path"], target, "the file that was costed"
     fp32 = targets.get("cpu-onnxruntime-fp32")
     return out / files["arms"][name]["onnx"]["path"], fp32, "the fp32 ONNX file"
 
@@ -178,8 +182,12 @@ def _swapped(context: Context, name: str, assignment: Assignment) -> dict[str, A
 
 
 def _copy(source: Path, to: Path) -> Path:
+    """``source`` under the name ``to``: the same file where the file system can, else a copy."""
     with atomic(to) as part:
-        shutil.copyfile(source, part)
+        try:
+            os.link(source, part)
+        except OSError:
+            shutil.copyfile(source, part)
     return to
 
 

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from devices.assignment import Assignment
+from engine.errors import BadSearch
+from engine.training import TrainingSettings, TrainingSpec
+
+SETTINGS = TrainingSettings(imgsz=160, activations=("relu", "silu"))
+ADAPT = TrainingSpec(
+    phase="adapt",
+    model="/a/model.pt",
+    model_sha256="m" * 64,
+    data="/a/data.yaml",
+    data_sha256="d" * 64,
+    settings=SETTINGS,
+)
+MIX = Assignment((("model.0.act", "relu"), ("model.1.act", "silu")))
+
+
+def test_the_hash_does_not_depend_on_where_files_lie() -> None:
+    assert replace(ADAPT, model="/b/other.pt", data="/b/x").hash == ADAPT.hash
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ADAPT, phase="supernet"),
+        replace(ADAPT, model_sha256="n" * 64),
+        replace(ADAPT, data_sha256="e" * 64),
+        replace(ADAPT, settings=replace(SETTINGS, seed=1)),
+        replace(ADAPT, settings=replace(SETTINGS, activations=("relu",))),
+        replace(ADAPT, phase="finetune", assignment=MIX),
+    ],
+)
+def test_the_hash_depends_on_everything_that_decides_the_weights(other: TrainingSpec) -> None:
+    assert other.hash != ADAPT.hash
+
+
+def test_json_gives_an_equal_spec() -> None:
+    spec = replace(ADAPT, phase="finetune", assignment=MIX)
+    assert TrainingSpec.from_json(spec.to_json()) == spec
+
+
+def test_every_arm_starts_from_the_same_adaptation() -> None:
+    pick = replace(ADAPT, phase="finetune", assignment=MIX)
+    reference = replace(ADAPT, phase="alone")
+    assert pick.parent is not None
+    assert pick.parent.phase == "supernet"
+    assert pick.parent.parent == reference.parent == ADAPT
+
+
+@pytest.mark.parametrize("epochs", [3, 4, 7, 16, 50])
+def test_the_reference_arm_trains_as_long_as_a_pick(epochs: int) -> None:
+    settings = SETTINGS.scaled(epochs)
+    pick = [settings.epochs(phase) for phase in ("adapt", "supernet", "finetune")]
+    assert sum(pick) == settings.epochs("adapt") + settings.epochs("alone") == epochs
+    assert min(pick) >= 1
+
+
+def test_too_few_epochs_are_refused() -> None:
+    with pytest.raises(BadSearch, match="epochs is 2; at least 3"):
+        SETTINGS.scaled(2)
