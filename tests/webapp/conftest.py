@@ -68,9 +68,10 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def site(
-    site_folder: Path, redis_server: str, settings: Settings, tmp_path: Path
-) -> Iterator[Path]:
-    """Files below a folder of this test, an empty Redis. The folder comes back."""
+    redis_server: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Files and host locks below a folder of this test, an empty Redis. The folder comes back."""
+    monkeypatch.setenv("ACTNAS_HOST_LOCKS", str(tmp_path / "locks"))
     settings.VAR = tmp_path
     settings.FOLDERS = tmp_path / "work"
     settings.ARTEFACTS = tmp_path / "artefacts"
@@ -82,7 +83,7 @@ def site(
     storages["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = storages
     redis.Redis.from_url(redis_server).flushall()
-    yield tmp_path
+    return tmp_path
 
 
 @dataclass
@@ -112,15 +113,23 @@ def api_client(user: User | None = None) -> Client:
     return Client(headers={"Authorization": f"Bearer {text}"})
 
 
+def database_url() -> str:
+    """The database of the running test, as ACTNAS_DATABASE_URL names it."""
+    database = django_settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        return f"sqlite://{database['NAME']}"
+    login, place = f"{database['USER']}:{database['PASSWORD']}", database["HOST"]
+    return f"postgresql://{login}@{place}:{database['PORT']}/{database['NAME']}"
+
+
 @pytest.fixture
 def environment(site: Path, redis_server: str) -> dict[str, str]:
     """What makes a process see the same site as this test."""
-    name = str(django_settings.DATABASES["default"]["NAME"])
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "webapp.settings",
         "ACTNAS_VAR": str(site),
-        "ACTNAS_DATABASE_URL": f"sqlite://{name}",
+        "ACTNAS_DATABASE_URL": database_url(),
         "ACTNAS_REDIS_URL": redis_server,
         "ACTNAS_SECRET_KEY": django_settings.SECRET_KEY,
         "ACTNAS_ARTEFACTS": str(site / "artefacts"),

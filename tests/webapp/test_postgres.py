@@ -1,0 +1,65 @@
+"""The site on PostgreSQL: it comes up on an empty database, and jobs live there as on SQLite."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.conftest import ROOT
+from tests.machine import POSTGRES_URL
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The URL of an empty database, dropped afterwards."""
+    server = os.environ[POSTGRES_URL]
+    name = f"actnas_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        finally:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            connection.execute(drop)
+
+
+def run(*arguments: str, database: str, var: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "ACTNAS_DATABASE_URL": database, "ACTNAS_VAR": str(var)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_it_comes_up_on_an_empty_database_twice(database: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        said = run("manage.py", "bootstrap", "--host", "h", database=database, var=tmp_path)
+        assert "host h: 2 devices" in said
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT count(*) FROM pool_device").fetchone()
+    assert row == (2,)
+
+
+@pytest.mark.slow
+def test_jobs_are_claimed_recovered_and_awaited_on_it(database: str, tmp_path: Path) -> None:
+    options = ["-q", "-p", "no:cacheprovider", "-m", "not postgres"]
+    said = run("-m", "pytest", *options, "tests/webapp/jobs", database=database, var=tmp_path)
+    assert " passed" in said
