@@ -136,12 +136,14 @@ class _Case:
         return self._say(answer, chosen, self.figures(chosen), reasons)
 
     def _no_gain(self, fast: list[Arm]) -> Verdict:
-        relu = next((a for a in self.candidates if a.name == "uniform:relu"), None)
+        runs_relu = [a for a in self.arms if a.assignment.uniform_activation == "relu"]
+        relu = min(runs_relu, key=ratio, default=None)
         if fast:
             reasons = [f"{a.name}: {self.gain(a)}, but {self.broken(a)}" for a in fast]
             why = "every faster candidate breaks a limit"
         elif relu is not None and not self._other_lease(relu):
-            reasons = [f"no candidate is faster; uniform ReLU: {self.gain(relu)}"]
+            said = self.gain(relu) if relu.is_candidate else "what the original is already"
+            reasons = [f"no candidate is faster; uniform ReLU: {said}"]
             why = "uniform ReLU gains nothing either"
         else:
             missing = "was not measured" if relu is None else "was measured in another lease"
@@ -187,15 +189,22 @@ class _Case:
         return interval(arm)[1] < 1
 
     def as_good(self, uniform: Arm, mix: Arm) -> bool:
-        """Whether the uniform model is not slower than the mix beyond what can be told apart, and
-        does not miss a goal that the mix meets."""
+        """Whether the uniform model may stand for the mix: it is faster, or as fast and no lossier
+        than can be told apart; and it does not miss a goal that the mix meets."""
         goal = self.limits.max_latency_ratio
         if goal is not None and ratio(mix) <= goal < ratio(uniform):
             return False
+        if self.surely_faster(mix, uniform):
+            return False
+        if self.surely_faster(uniform, mix) or uniform.loss is None or mix.loss is None:
+            return True
+        return uniform.loss <= (mix.loss if mix.loss_ci is None else mix.loss_ci[1])
+
+    def surely_faster(self, a: Arm, b: Arm) -> bool:
+        """Whether ``a`` is faster than ``b`` beyond what this target can tell apart."""
         if self.kind == "modelled":
-            return ratio(uniform) <= ratio(mix) * (1 + MODELLED_TIE)
-        apart = interval(uniform)[0] > interval(mix)[1]
-        return not apart or ratio(uniform) - ratio(mix) < self.floor
+            return ratio(a) * (1 + MODELLED_TIE) < ratio(b)
+        return interval(a)[1] < interval(b)[0] and ratio(b) - ratio(a) >= self.floor
 
     def broken(self, arm: Arm) -> str | None:
         """Which limit the arm breaks, in words; None if it keeps them all."""

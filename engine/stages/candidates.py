@@ -19,7 +19,6 @@ from engine.stages.context import Context
 SWEEP = 14
 SCORED = 8
 MEASURED = 6
-PICKS = 2
 GOAL_MARGIN = 0.985  # aim a little below the goal: the exported file is measured again
 SETTINGS = Settings(max_seconds=40.0, half_width=0.006)
 
@@ -159,42 +158,37 @@ def _expect(rows: list[dict[str, Any]], base: float) -> None:
 
 
 def _mark_front(rows: list[dict[str, Any]]) -> None:
-    def loss(row: dict[str, Any]) -> float:
-        value = row["penalty"] if row["expected_loss"] is None else row["expected_loss"]
-        return float(value)
-
     for row in rows:
         row["pareto"] = not any(
             other["ratio"] <= row["ratio"]
-            and loss(other) <= loss(row)
-            and (other["ratio"] < row["ratio"] or loss(other) < loss(row))
+            and _loss(other) <= _loss(row)
+            and (other["ratio"] < row["ratio"] or _loss(other) < _loss(row))
             for other in rows
         )
 
 
 def _picks(context: Context, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """First the least lossy that meets the goal, then the fastest that should keep the limit.
+    """Where the goal can be met within the limit: the least lossy mix that meets it.
 
-    Where the goal is out of reach the fastest that should keep the limit goes first, and the
-    least lossy one that gains at least half as much second.
+    Where it cannot, the fastest that should keep the limit, and the least lossy one that gains at
+    least half as much, in case the first loses more than was expected.
     """
     limit, goal = context.spec.max_map_loss, context.spec.max_latency_ratio
 
-    def loss(row: dict[str, Any]) -> float:
-        value = row["penalty"] if row["expected_loss"] is None else row["expected_loss"]
-        return float(value)
-
     def keeps(row: dict[str, Any]) -> bool:
-        return limit is None or row["expected_loss"] is None or loss(row) <= limit
+        return limit is None or row["expected_loss"] is None or _loss(row) <= limit
 
-    within = [row for row in rows if keeps(row)] or [min(rows, key=loss)]
+    within = [row for row in rows if keeps(row)] or [min(rows, key=_loss)]
     fastest = min(within, key=lambda row: row["ratio"])
     meeting = [row for row in within if goal is not None and row["ratio"] <= goal * 0.995]
     if meeting:
-        picks = [min(meeting, key=loss), fastest]
-    else:
-        halfway = 1 - (1 - fastest["ratio"]) / 2
-        careful = [row for row in within if row["ratio"] <= halfway]
-        picks = [fastest, min(careful, key=loss, default=fastest)]
-    unique = {str(row["choices"]): row for row in picks}
-    return list(unique.values())[:PICKS]
+        return [min(meeting, key=_loss)]
+    halfway = 1 - (1 - fastest["ratio"]) / 2
+    careful = min((row for row in within if row["ratio"] <= halfway), key=_loss, default=fastest)
+    return [fastest] if careful is fastest else [fastest, careful]
+
+
+def _loss(row: dict[str, Any]) -> float:
+    """What the row is expected to lose; its penalty where no mAP could be had."""
+    value = row["penalty"] if row["expected_loss"] is None else row["expected_loss"]
+    return float(value)

@@ -214,7 +214,7 @@ def _training(context: Context, found: Findings) -> TrainingFacts | None:
 
 
 def _notes(context: Context, found: Findings, final: MeasureResult) -> list[str]:
-    notes = [context.target.notes, *found.cost["notes"], *final.notes]
+    notes = [context.target.notes, *final.notes]
     if found.scores is not None:
         left_out = found.scores["left_out"]
         if left_out:
