@@ -1,0 +1,192 @@
+"""One small real search of the real checkpoint, shared by the tests of this file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from devices.assignment import Assignment
+from devices.errors import BadRequest
+from engine import search
+from engine.errors import BadSearch, Pending
+from engine.result import Result
+from engine.search import SearchSpec
+from engine.services import Event, LocalServices
+from engine.training.spec import TrainingSpec
+
+TARGET = "npu-ethos-u55-128-int8"
+
+
+class Recorded(LocalServices):
+    """The command line's own services, which also keep what was asked and told."""
+
+    def __init__(self, trainings: Path) -> None:
+        super().__init__(trainings=trainings, on_event=lambda event: self.events.append(event))
+        self.events: list[Event] = []
+        self.trained: list[str] = []
+
+    def train(self, spec: TrainingSpec) -> Path:
+        self.trained.append(spec.hash)
+        return super().train(spec)
+
+
+@pytest.fixture(scope="module")
+def spec(
+    abd_checkpoint: Path, molecules: Path, tmp_path_factory: pytest.TempPathFactory
+) -> SearchSpec:
+    return SearchSpec(
+        model=abd_checkpoint,
+        target=TARGET,
+        data=molecules,
+        imgsz=96,
+        activations=("relu", "silu", "hardswish"),
+        epochs=3,
+        max_map_loss=0.9,
+        max_latency_ratio=0.85,
+        out=tmp_path_factory.mktemp("search") / "out",
+    )
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return Recorded(tmp_path_factory.mktemp("trainings"))
+
+
+@pytest.fixture(scope="module")
+def result(spec: SearchSpec, services: Recorded) -> Result:
+    return Result.model_validate_json(search.run(spec, services).read_text())
+
+
+def test_every_arm_stands_in_the_result(result: Result) -> None:
+    names = [arm.name for arm in result.arms]
+    assert names[:5] == ["uploaded", "reference", "original", "uniform:relu", "uniform:hardswish"]
+    assert "mix" in names
+    mix = next(arm for arm in result.arms if arm.name == "mix")
+    assert mix.assignment.uniform_activation is None or mix.latency_ratio is not None
+
+
+def test_figures_belong_to_the_file_that_lies_there(spec: SearchSpec, result: Result) -> None:
+    for arm in result.arms:
+        assert arm.file is not None
+        content = (spec.out / arm.file).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == arm.file_sha256
+
+
+def test_the_loss_counts_from_the_better_of_reference_and_original(result: Result) -> None:
+    by_name = {arm.name: arm for arm in result.arms}
+    best = max(by_name["reference"].map50_95 or 0, by_name["original"].map50_95 or 0)
+    for arm in result.arms:
+        assert arm.loss == pytest.approx(best - (arm.map50_95 or 0))
+
+
+def test_modelled_figures_say_so_and_name_the_other_lowering(result: Result) -> None:
+    assert result.kind == "modelled"
+    reference = next(arm for arm in result.arms if arm.name == "reference")
+    assert reference.latency_ratio == 1
+    for arm in result.arms:
+        assert arm.ratio_ci is None
+        assert "ratio_to_silu_table_baseline" in arm.details
+
+
+def test_a_mix_meets_the_goal_and_was_composed_before(result: Result) -> None:
+    mix = next(arm for arm in result.arms if arm.name == "mix")
+    assert mix.latency_ratio is not None
+    assert mix.latency_ratio <= 0.85
+    assert any(c.chosen and c.assignment == mix.assignment for c in result.candidates)
+    for candidate in result.candidates:
+        if candidate.measured_ratio is not None:
+            assert candidate.predicted_ratio == pytest.approx(candidate.measured_ratio, rel=0.02)
+
+
+def test_the_chosen_companions_describe_the_chosen_file(spec: SearchSpec, result: Result) -> None:
+    (chosen, *_) = result.chosen
+    assignment = Assignment.from_json((spec.out / chosen.assignment.path).read_text())
+    assert assignment == chosen_arm(result, chosen.arm)
+    assert chosen.state_dict is not None
+    assert chosen.yaml is not None
+    onnx = next(a for a in result.arms if a.name == chosen.arm).details["onnx"]["path"]
+    session = onnxruntime.InferenceSession(str(spec.out / onnx), providers=["CPUExecutionProvider"])
+    (output,) = session.run(None, {"images": np.zeros((1, 3, 96, 96), np.float32)})
+    assert output.shape[:2] == (1, 4 + 147)
+
+
+def chosen_arm(result: Result, name: str) -> Assignment:
+    return next(arm.assignment for arm in result.arms if arm.name == name)
+
+
+def test_a_second_run_does_nothing_again(
+    spec: SearchSpec, services: Recorded, result: Result
+) -> None:
+    before = len(services.events)
+    path = search.run(spec, services)
+    assert Result.model_validate_json(path.read_text()) == result
+    assert len(services.events) == before
+
+
+def test_finished_stages_are_not_repeated(
+    spec: SearchSpec, services: Recorded, result: Result
+) -> None:
+    (spec.out / "result.json").unlink()
+    (spec.out / "stages" / "decide.json").unlink()
+    begun = len(services.events)
+    search.run(spec, services)
+    started = [e.stage for e in services.events[begun:] if e.kind == "started"]
+    assert started == ["decide"]
+
+
+def test_another_target_shares_every_training(
+    spec: SearchSpec, services: Recorded, result: Result, tmp_path: Path
+) -> None:
+    class Elsewhere(Recorded):
+        """Trains only what is there already; says Pending otherwise."""
+
+        trains_elsewhere = True
+
+        def train(self, spec: TrainingSpec) -> Path:
+            if not (self._trainings / spec.hash / "training.json").exists():
+                raise Pending(spec.title)
+            return super().train(spec)
+
+    elsewhere = Elsewhere(services._trainings)
+    other = replace(spec, target="cpu-openvino-fp32", out=tmp_path / "out", max_latency_ratio=0.5)
+    # Only the mixes that this target alone picks are not trained yet.
+    with pytest.raises(Pending, match="fine-tune"):
+        search.run(other, elsewhere)
+    done = {path.stem for path in (other.out / "stages").glob("*.json")}
+    assert done == {"inspect", "cost", "training", "estimate", "candidates"}
+
+
+def test_a_folder_belongs_to_one_search(
+    spec: SearchSpec, services: Recorded, result: Result
+) -> None:
+    with pytest.raises(BadSearch, match="holds a search with seed = 0, not 5"):
+        search.run(replace(spec, seed=5), services)
+
+
+def test_an_unknown_target_or_activation_leaves_nothing(
+    spec: SearchSpec, services: Recorded, tmp_path: Path
+) -> None:
+    out = tmp_path / "new"
+    with pytest.raises(BadRequest, match="unknown target 'cpu-abacus'"):
+        search.run(replace(spec, target="cpu-abacus", out=out), services)
+    with pytest.raises(BadRequest, match="unknown activation 'relu7'"):
+        search.run(replace(spec, activations=("relu7",), out=out), services)
+    assert not out.exists()
+
+
+def test_without_data_there_is_a_cost_study(
+    spec: SearchSpec, services: Recorded, tmp_path: Path
+) -> None:
+    trained = len(services.trained)
+    path = search.run(replace(spec, data=None, out=tmp_path / "study"), services)
+    study = Result.model_validate_json(path.read_text())
+    assert study.verdict.kind == "cost_study"
+    assert all(arm.map50_95 is None and arm.loss is None for arm in study.arms)
+    assert len(services.trained) == trained
+    assert json.loads(path.read_text())["training"] is None
