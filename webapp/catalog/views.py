@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_safe
 
 from webapp.catalog import services
@@ -48,6 +49,7 @@ def upload_data_set(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@gzip_page
 def model(request: HttpRequest, model_id: str) -> HttpResponse:
     """A model: its check while it lasts, then what was found in it."""
     return render(request, "catalog/model.html", _model(request, model_id))

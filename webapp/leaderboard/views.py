@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from devices.activations import CATALOG
@@ -19,6 +20,7 @@ PAGE = 25
 
 
 @require_safe
+@gzip_page
 def index(request: HttpRequest) -> HttpResponse:
     """The leaderboard: one ranking at a time, or every entry without ranks."""
     selection = Selection(rankings(), request.GET)
@@ -40,6 +42,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@gzip_page
 def entry(request: HttpRequest, entry_id: str) -> HttpResponse:
     """One entry with its evidence; a withdrawn one shows why it was withdrawn and nothing else."""
     found = get_object_or_404(
@@ -64,6 +67,7 @@ def download(request: HttpRequest, entry_id: str, name: str) -> FileResponse:
 
 
 @require_safe
+@gzip_page
 def method(request: HttpRequest) -> HttpResponse:
     """What is measured and how, in plain words."""
     context = {"activations": list(CATALOG.values()), "targets": TARGETS}

@@ -59,6 +59,11 @@ class Lane:
         return rows
 
     @property
+    def seconds(self) -> float:
+        """What the finished stages took together."""
+        return sum(stage["seconds"] or 0.0 for stage in self.progress.stages)
+
+    @property
     def titles(self) -> dict[str, str]:
         """Name of a stage -> what it is called on the page."""
         return {stage["name"]: stage["title"] for stage in self.progress.stages}

@@ -89,7 +89,6 @@ def strip(sites: Sequence[DrawnSite]) -> SafeString:
                     "y": (_TALL - height) / 2,
                     "width": _STEP - 2,
                     "height": height,
-                    "rx": 1.5,
                     "fill": colour(site.activation),
                 },
             )

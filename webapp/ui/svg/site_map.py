@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from django.utils.safestring import SafeString
 
+from webapp.ui import figures
 from webapp.ui.svg.element import drawing, element, join
 from webapp.ui.svg.mix import colour, title, words
 from webapp.ui.svg.network import DrawnSite, block_names
@@ -64,19 +65,18 @@ def _cell(
 ) -> SafeString:
     chosen = site.activation == candidate
     cost = costs.get((site.path, candidate))
-    told = f"{site.path}: {title(candidate)}" + (" (chosen)" if chosen else "")
+    told = f"{site.path} {title(candidate)}" + (", chosen" if chosen else "")
     if cost is not None:
-        told += f", {cost:+.4f} ms against the original".replace("-", "\u2212")
+        told += f", {figures.signed(cost, 4)} ms"
     return element(
         "rect",
         element("title", told),
         attributes={
-            "class": "chosen" if chosen else "cell",
+            "class": None if chosen else "cell",
             "x": _NAME + column * _CELL + 1,
             "y": y + 1,
             "width": _CELL - 2,
             "height": _CELL - 2,
-            "rx": 1.5,
             "fill": colour(candidate) if chosen else None,
         },
     )

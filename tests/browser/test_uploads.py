@@ -1,0 +1,73 @@
+"""Uploads through the browser, checked by the real worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import CHECK_MS, Site, shoot, sign_in, upload_model
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_checkpoint_is_uploaded_and_checked(page: Page, site: Site, abd_checkpoint: Path) -> None:
+    sign_in(page)
+    upload_model(page, abd_checkpoint)
+    figures = page.locator("dl.figures").inner_text()
+    assert "57" in figures
+    assert "147" in figures
+    assert "YOLOv8n" in figures
+    expect(page.locator("svg.strip rect")).to_have_count(57)
+    shoot(page, "model-real")
+
+
+def test_a_dropped_file_that_is_no_model_is_refused_in_words(page: Page, site: Site) -> None:
+    sign_in(page)
+    page.goto("/models/upload/")
+    drop = page.evaluate_handle(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["curiouser and curiouser"], "rabbit.pt"));
+          return transfer;
+        }"""
+    )
+    page.dispatch_event(".drop", "drop", {"dataTransfer": drop})
+    expect(page.get_by_text("rabbit.pt, 1 KiB")).to_be_visible()
+    page.get_by_role("button", name="Upload").click()
+    page.wait_for_url("**/models/*/")
+    expect(page.get_by_role("heading", name="Refused")).to_be_visible(timeout=CHECK_MS)
+    shoot(page, "model-refused")
+
+
+def test_a_wrong_suffix_is_said_on_the_form(page: Page, site: Site, tmp_path: Path) -> None:
+    sign_in(page)
+    page.goto("/models/upload/")
+    (tmp_path / "tea.txt").write_text("tea")
+    page.get_by_label("Model file").set_input_files(tmp_path / "tea.txt")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator(".upload-status")).to_contain_text("accepted: .pt")
+
+
+def test_a_data_set_is_uploaded_without_javascript(
+    open_context: Callable[..., BrowserContext], site: Site, molecules: Path, tmp_path: Path
+) -> None:
+    from webapp.demo.molecules import pack
+
+    pack(molecules, tmp_path / "molecules.zip")
+    page = open_context(java_script_enabled=False).new_page()
+    sign_in(page)
+    page.goto("/data-sets/upload/")
+    page.get_by_label("Zip archive").set_input_files(tmp_path / "molecules.zip")
+    page.get_by_label("Name").fill("Molecules")
+    page.get_by_role("button", name="Upload").click()
+    page.wait_for_url("**/data-sets/*/")
+    for _ in range(CHECK_MS // 1000):
+        if page.get_by_text("Boxes a class").count():
+            break
+        page.wait_for_timeout(1000)
+        page.reload()
+    assert "24" in page.locator("dl.figures").inner_text()
+    shoot(page, "data-set-real")
