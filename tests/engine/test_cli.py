@@ -177,6 +177,27 @@ def test_search_without_data_is_a_cost_study(abd_checkpoint: Path, tmp_path: Pat
     assert "Cost study" in out
 
 
+@pytest.mark.slow
+def test_search_on_several_targets_makes_a_folder_each(
+    abd_checkpoint: Path, tmp_path: Path
+) -> None:
+    wanted = ("npu-ethos-u55-128-int8", "cpu-onnxruntime-fp32")
+    folder = tmp_path / "out"
+    arguments = ["search", abd_checkpoint, *SMALL, "--activations", "relu,silu", "--out", folder]
+    for target in wanted:
+        arguments += ["--target", target]
+    found = document(*arguments)
+    assert found["schema"] == "actnas.results/1"
+    assert tuple(found["results"]) == wanted
+    for target in wanted:
+        result = Result.read(folder / target / "result.json")
+        assert result.target == target
+        assert found["results"][target]["verdict"] == result.verdict.model_dump()
+        for arm in result.arms:
+            assert arm.file is not None
+            assert (folder / target / arm.file).is_file()
+
+
 def bad_inputs() -> list[Any]:
     rows = [
         ("unknown target", "measure {pt} --target cpu-tpu", "unknown target 'cpu-tpu'; known: cpu"),

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from devices.assignment import Assignment
 from engine.arms import Arm, Limits, with_losses, yardstick
 from engine.documents import FiguresKind
 from engine.errors import EngineError
 from engine.verdict import Verdict, decide
-from tests.engine.builders import arm
+from tests.engine.builders import SITES, arm
 
 TARGET = "cpu-openvino-fp32"
 
@@ -233,6 +234,20 @@ def test_a_pick_with_one_activation_is_no_mix() -> None:
     pick = relu.model_copy(update={"name": "mix"})
     verdict = ask(relu, pick, arm("mix:2", 0.9))
     assert (verdict.kind, verdict.chosen) == ("uniform", "uniform:relu")
+
+
+def test_an_original_that_is_all_relu_stands_for_uniform_relu() -> None:
+    relu = Assignment.uniform(SITES, "relu")
+    original = arm("reference", 1.0, width=0.0).model_copy(update={"assignment": relu})
+    verdict = decide(
+        [original, arm("mix", 1.02)],
+        limits=Limits(),
+        target=TARGET,
+        kind="measured",
+        noise_floor=0.004,
+    )
+    assert verdict.kind == "no_significant_gain"
+    assert verdict.reasons == ["no candidate is faster; uniform ReLU: what the original is already"]
 
 
 def test_the_uploaded_file_decides_nothing() -> None:
