@@ -60,4 +60,5 @@ class Bars:
     def say(self, text: str) -> None:
         """A line that stays."""
         elapsed = time.monotonic() - self._started
-        self._console.print(f"[{elapsed:5.0f} s] {text}", markup=False, highlight=False)
+        line = f"[{elapsed:5.0f} s] {text}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
