@@ -107,6 +107,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "webapp" / "static"]
 # Serves straight from the apps' folders where collectstatic has not run (make serve, tests).
 WHITENOISE_USE_FINDERS = True

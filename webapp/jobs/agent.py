@@ -7,6 +7,7 @@ time it dies quickly; a queue that left service loses its worker once that one i
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -44,7 +45,7 @@ class Child:
 
     def start(self) -> None:
         manage = str(settings.BASE_DIR / "manage.py")
-        command = [sys.executable, manage, "worker", self.queue, "--with-parent"]
+        command = [sys.executable, manage, "worker", self.queue, "--parent", str(os.getpid())]
         self.process = subprocess.Popen(command)
         self.started = time.monotonic()
 

@@ -9,7 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 from ninja.errors import HttpError
 
 from webapp.accounts.models import ApiToken
@@ -21,7 +21,7 @@ router = Router(tags=["accounts"])
 
 
 @router.post("/users", response={201: schemas.UserOut}, auth=None)
-def sign_up(request: HttpRequest, body: schemas.SignUp) -> tuple[int, dict[str, str]]:
+def sign_up(request: HttpRequest, body: schemas.SignUp) -> Status[dict[str, str]]:
     """Make an account, where the site allows it."""
     if not settings.SIGN_UP:
         raise HttpError(403, "sign-up is closed on this site; ask its administrator")
@@ -37,17 +37,17 @@ def sign_up(request: HttpRequest, body: schemas.SignUp) -> tuple[int, dict[str, 
             user.save()
     except IntegrityError:
         raise HttpError(409, f"the user name {body.username!r} is taken") from None
-    return 201, {"username": user.username}
+    return Status(201, {"username": user.username})
 
 
 @router.post("/tokens", response={201: schemas.TokenOut}, auth=None)
-def make_token(request: HttpRequest, body: schemas.Credentials) -> tuple[int, dict[str, str]]:
+def make_token(request: HttpRequest, body: schemas.Credentials) -> Status[dict[str, str]]:
     """Exchange a user name and password for a token. It is shown this once."""
     user = authenticate(request, username=body.username, password=body.password)
     if not isinstance(user, User):
         raise HttpError(401, "user name or password is wrong")
     token, text = ApiToken.objects.issue(user=user, name=body.name)
-    return 201, {"token": text, "name": token.name, "prefix": token.prefix}
+    return Status(201, {"token": text, "name": token.name, "prefix": token.prefix})
 
 
 @router.get("/users/me", response=schemas.UserOut, auth=SIGNED_IN)

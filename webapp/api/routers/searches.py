@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
 from webapp.api import documents, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
@@ -18,7 +18,7 @@ router = Router(tags=["searches"])
 
 
 @router.post("/searches", response={201: schemas.RequestOut}, auth=SIGNED_IN)
-def create(request: HttpRequest, body: schemas.SearchIn) -> tuple[int, schemas.RequestOut]:
+def create(request: HttpRequest, body: schemas.SearchIn) -> Status[schemas.RequestOut]:
     """Ask for a search. It has one search a target; they share trainings."""
     user = user_of(request)
     detector = Detector.objects.visible_to(user).filter(pk=body.model).first()
@@ -38,7 +38,7 @@ def create(request: HttpRequest, body: schemas.SearchIn) -> tuple[int, schemas.R
         name=body.name,
         visibility=body.visibility,
     )
-    return 201, documents.request(row)
+    return Status(201, documents.request(row))
 
 
 @router.get("/searches", response=list[schemas.RequestOut], auth=SIGNED_IN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest
-from ninja import File, Form, Router
+from ninja import File, Form, Router, Status
 from ninja.files import UploadedFile
 
 from webapp.api import documents, schemas
@@ -21,12 +21,12 @@ def upload_model(
     file: UploadedFile = File(...),
     name: str = Form(""),
     visibility: str = Form(Visibility.PRIVATE.value),
-) -> tuple[int, schemas.ModelOut]:
+) -> Status[schemas.ModelOut]:
     """Upload a model (.pt, .yaml, .onnx) as multipart/form-data. A worker checks it: poll."""
     detector = services.upload_model(
         owner=user_of(request), file=file, name=name, visibility=visibility
     )
-    return 201, documents.model(detector)
+    return Status(201, documents.model(detector))
 
 
 @router.get("/models", response=list[schemas.ModelOut], auth=SIGNED_IN)
@@ -52,12 +52,12 @@ def upload_data_set(
     file: UploadedFile = File(...),
     name: str = Form(""),
     visibility: str = Form(Visibility.PRIVATE.value),
-) -> tuple[int, schemas.DataSetOut]:
+) -> Status[schemas.DataSetOut]:
     """Upload a zip in YOLO layout as multipart/form-data. A worker checks it; poll its state."""
     row = services.upload_data_set(
         owner=user_of(request), file=file, name=name, visibility=visibility
     )
-    return 201, documents.data_set(row)
+    return Status(201, documents.data_set(row))
 
 
 @router.get("/data-sets", response=list[schemas.DataSetOut], auth=SIGNED_IN)

@@ -18,13 +18,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("queues", nargs="+")
         parser.add_argument("--burst", action="store_true", help="end when the queues are empty")
-        parser.add_argument(
-            "--with-parent", action="store_true", help="end when the parent process ends"
-        )
+        # Named, not looked up: the parent may be gone before this process asks.
+        parser.add_argument("--parent", type=int, help="end when this parent process ends")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["with_parent"]:
-            threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+        if options["parent"] is not None:
+            threading.Thread(target=_follow, args=(options["parent"],), daemon=True).start()
         work(options["queues"], burst=options["burst"])
 
 

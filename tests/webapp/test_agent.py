@@ -1,0 +1,97 @@
+"""The agent, as a process: it follows the pool, restarts what dies, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from tests.conftest import ROOT
+from tests.webapp.conftest import wait_until
+from webapp.pool.models import Device, Host
+from webapp.pool.services import ensure_local
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def agent(environment: dict[str, str]) -> Iterator[psutil.Popen]:
+    ensure_local(host_name="here", cpu_model="Test CPU")
+    command = [sys.executable, "manage.py", "agent", "--host", "here", "--queues", ""]
+    process = psutil.Popen(command, cwd=ROOT, env=environment)
+    yield process
+    for child in [*process.children(recursive=True), process] if process.is_running() else []:
+        child.kill()
+    process.wait()
+
+
+def served(agent: psutil.Popen) -> dict[str, int]:
+    """Queue and process of every worker that runs."""
+    found = {}
+    for child in agent.children():
+        with suppress(psutil.NoSuchProcess):  # a zombie, or gone while we look
+            line = child.cmdline()
+            if "worker" in line:
+                found[line[line.index("worker") + 1]] = child.pid
+    return found
+
+
+CPU, NPU = "device-here-cpu", "device-here-ethos-u"
+
+
+def test_it_follows_the_pool_and_restarts_the_dead(agent: psutil.Popen) -> None:
+    wait_until(lambda: set(served(agent)) == {CPU, NPU}, seconds=30)
+    wait_until(lambda: Host.objects.get().has_agent)
+
+    Device.objects.filter(slug="here-ethos-u").update(enabled=False)
+    wait_until(lambda: set(served(agent)) == {CPU}, seconds=10)
+    Device.objects.filter(slug="here-ethos-u").update(enabled=True)
+    wait_until(lambda: set(served(agent)) == {CPU, NPU}, seconds=10)
+
+    before = served(agent)[CPU]
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: served(agent).get(CPU, before) != before, seconds=15)
+
+    workers = [psutil.Process(pid) for pid in served(agent).values()]
+    agent.terminate()
+    agent.wait(timeout=20)
+    _, left = psutil.wait_procs(workers, timeout=5)
+    assert not left
+
+
+def test_workers_end_when_their_agent_is_killed(agent: psutil.Popen) -> None:
+    wait_until(lambda: set(served(agent)) == {CPU, NPU}, seconds=30)
+    workers = [psutil.Process(pid) for pid in served(agent).values()]
+    agent.kill()
+    agent.wait()
+    _, left = psutil.wait_procs(workers, timeout=15)
+    assert not left
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--host", "nowhere"], "no host 'nowhere' in the pool; known: here"),
+        (["--host", "here", "--queues", "valdate"], "--queues: 'valdate'; accepted: validate"),
+    ],
+)
+def test_it_says_what_it_cannot_serve(
+    environment: dict[str, str], arguments: list[str], said: str
+) -> None:
+    ensure_local(host_name="here", cpu_model="Test CPU")
+    done = subprocess.run(
+        [sys.executable, "manage.py", "agent", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert said in done.stderr

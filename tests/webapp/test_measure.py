@@ -1,0 +1,139 @@
+"""Measurements that a search asks for: queued on its device, run by that device's worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from devices.errors import BadRequest
+from devices.protocol import Arm, File, MeasureJob, Settings
+from devices.runtimes.base import sha256
+from engine.errors import Pending
+from tests.browser import factories
+from tests.webapp.conftest import People, Worker
+from webapp.jobs.choices import State
+from webapp.jobs.context import JobContext
+from webapp.jobs.models import Job
+from webapp.pool.choices import DeviceState
+from webapp.pool.models import Host, NoiseCheck
+from webapp.pool.services import ensure_local
+from webapp.searches import services
+from webapp.searches.models import Measurement, Search
+from webapp.searches.surroundings import SearchSurroundings, content_hash
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TARGET = "cpu-onnxruntime-fp32"
+
+
+@pytest.fixture
+def search(people: People) -> Search:
+    ensure_local(host_name="here", cpu_model="Test CPU")
+    request = services.create_request(
+        owner=people.owner,
+        detector=factories.detector(people.owner),
+        data_set=None,
+        wish=services.Wish(targets=[TARGET]),
+    )
+    return request.searches.get()
+
+
+def surroundings(search: Search) -> SearchSurroundings:
+    assert search.job is not None
+    return SearchSurroundings(JobContext(search.job), search)
+
+
+def tiny_model(path: Path) -> File:
+    """One convolution with a ReLU behind it."""
+    weights = np.random.default_rng(0).normal(size=(8, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["images", "w"], ["conv"], name="conv", pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", ["conv"], ["output0"], name="act"),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 32, 32])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, 8, 32, 32])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+    return File(path=str(path), sha256=sha256(path))
+
+
+def job(file: File, **fields: object) -> MeasureJob:
+    return MeasureJob.model_validate(
+        {
+            "id": "a-a",
+            "target": TARGET,
+            "arms": [Arm(name="base", file=file), Arm(name="again", file=file)],
+            "baseline": "base",
+            "settings": Settings(min_blocks=2, max_blocks=2, rounds=2, warmup=1, max_seconds=5),
+        }
+        | fields
+    )
+
+
+def test_a_measurement_is_made_once_by_the_devices_worker(
+    search: Search, site: Path, work: Worker
+) -> None:
+    wanted = job(tiny_model(site / "tiny.onnx"))
+    for _ in range(2):  # asked twice, queued once
+        with pytest.raises(Pending, match="a-a"):
+            surroundings(search).measure(wanted)
+    measurement = Measurement.objects.get()
+    assert search.job is not None
+    assert list(search.job.needs.all()) == [measurement.job]
+    assert services.progress(search).position == 1
+
+    work("device-here-cpu")
+
+    result = surroundings(search).measure(wanted)
+    assert (result.kind, result.baseline) == ("measured", "base")
+    assert result.arm("again").latency_ms > 0
+    noise = NoiseCheck.objects.get()  # an arm that equals the baseline is an A/A comparison
+    assert (noise.device, noise.arm, noise.target) == (search.device, "again", TARGET)
+    assert noise.ratio == result.arm("again").ratio
+    host = Host.objects.get()
+    assert host.leased_by is None
+    assert host.devices.get(slug="here-cpu").state == DeviceState.IDLE
+
+
+def test_what_the_device_refuses_reaches_the_search(
+    search: Search, site: Path, work: Worker
+) -> None:
+    file = tiny_model(site / "tiny.onnx")
+    wrong = job(file.model_copy(update={"sha256": "0" * 64}))
+    with pytest.raises(Pending):
+        surroundings(search).measure(wrong)
+    work("device-here-cpu")
+    with pytest.raises(BadRequest, match=r"sha256|content"):
+        surroundings(search).measure(wrong)
+    failed = Job.objects.get(kind="measure")
+    assert (failed.state, failed.attempt) == (State.FAILED, 1)
+
+
+def test_the_same_request_elsewhere_has_the_same_hash(site: Path) -> None:
+    file = tiny_model(site / "tiny.onnx")
+    moved = file.model_copy(update={"path": "/elsewhere/tiny.onnx"})
+    assert content_hash(job(file)) == content_hash(job(moved, keep_files="/elsewhere"))
+    assert content_hash(job(file)) != content_hash(job(file, id="b"))
+    assert content_hash(job(file)) != content_hash(job(file, baseline="again"))
+
+
+def test_two_jobs_cannot_lease_one_host(search: Search, people: People) -> None:
+    host = Host.objects.get()
+    one = Job.objects.create(kind="measure", queue="device-a", state=State.RUNNING)
+    two = Job.objects.create(kind="measure", queue="device-b", state=State.RUNNING)
+    assert Host.objects.lease(host.pk, job=one)
+    assert not Host.objects.lease(host.pk, job=two)
+    assert not Host.objects.keep(host.pk, job=two)
+    Host.objects.free(host.pk, job=two)  # not his to free
+    assert Host.objects.keep(host.pk, job=one)
+    Host.objects.filter(pk=host.pk).update(lease_heartbeat="2020-01-01T00:00Z")
+    assert Host.objects.lease(host.pk, job=two)  # its holder went silent
+    assert not Host.objects.keep(host.pk, job=one)
