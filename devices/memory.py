@@ -20,10 +20,9 @@ from devices.shapes import static_shapes
 from devices.targets import Target
 
 MIB = 1024 * 1024
-# Quantise and dequantise nodes count as views: an int8 artefact plans like the graph behind it.
-_VIEWS = frozenset(
-    ["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "QuantizeLinear", "DequantizeLinear"]
-)
+_VIEWS = frozenset(["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"])
+# The optimiser takes nearly all of them into the int8 kernels next to them.
+_QDQ = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _IN_PLACE = frozenset(
     [
         "Relu",
@@ -57,13 +56,13 @@ class _Buffer:
     offset: int = -1
 
 
-def cpu(artefact: Path, *, model: Path, target: Target, threads: int) -> Memory:
-    """The planned arena of ``model`` in MiB, with the peak of a real process beside it.
+def cpu(artefact: Path, *, target: Target, threads: int) -> Memory:
+    """The planned arena of an ONNX artefact in MiB, with the peak of a real process beside it.
 
     Raises:
         MeasurementFailed: the process that loads the model failed, or a shape is not static.
     """
-    planned = arena_bytes(onnx.load(model), int8=target.precision == "int8")
+    planned = arena_bytes(onnx.load(artefact), int8=target.precision == "int8")
     return Memory(
         value=planned / MIB,
         unit=target.memory_unit,
@@ -81,7 +80,7 @@ def arena_bytes(model: onnx.ModelProto, *, int8: bool) -> int:
     node that is the last reader of an input of the same size. In fp32 the nodes of one activation
     site count as one such node, since both CPU runtimes run them as one kernel (or within the
     convolution); in int8 they run, and count, one by one, with one byte an element outside the
-    head's decode, which stays in float. The image belongs to the caller and weights are no
+    head's decode, which stays in float, and quantise and dequantise nodes count as nothing. The image belongs to the caller and weights are no
     activations: neither counts.
 
     Raises:
@@ -104,7 +103,7 @@ def arena_bytes(model: onnx.ModelProto, *, int8: bool) -> int:
         for name in node.output:
             if not name or name in inner:
                 continue
-            if node.op_type in _VIEWS and node.input[0] not in owner:
+            if node.op_type in _VIEWS | _QDQ and node.input[0] not in owner:
                 continue  # a view of the image
             end = last_read.get(name, i)
             if name not in shapes:
@@ -113,7 +112,7 @@ def arena_bytes(model: onnx.ModelProto, *, int8: bool) -> int:
                 )
             width = 1 if int8 and graph.label(node) not in decode else 4
             size = max(math.prod(shapes[name]), 1) * width
-            shared = _shared(node, index, inner, owner, size=size, now=i, last_read=last_read)
+            shared = _shared(node, index, inner, owner, size=size, now=i)
             if shared is not None:
                 shared.last = max(shared.last, end)
                 owner[name] = shared
@@ -141,11 +140,13 @@ def _shared(
     *,
     size: int,
     now: int,
-    last_read: dict[str, int],
 ) -> _Buffer | None:
     """The buffer of an input that the node may write its result into."""
+    if node.op_type in _QDQ:
+        return owner[node.input[0]]
     if node.op_type in _VIEWS:
-        return owner.get(node.input[0])
+        source = owner.get(node.input[0])
+        return source if source is not None and source.bytes == size else None
     if node.op_type not in _IN_PLACE:
         return None
     waiting = list(node.input)

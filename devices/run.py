@@ -119,7 +119,7 @@ def _prepare(
             arm.file.sha256,
             assignment,
             target.id,
-            job.calibration.sha256 if job.calibration and target.needs_calibration else "",
+            job.calibration.sha256 if job.calibration and target.precision == "int8" else "",
             suffix=runtime.suffix,
             versions=runtime.versions(),
             make=partial(runtime.convert, model, target=target, calibration=calibration),
@@ -238,7 +238,7 @@ def _measured(
         report(0.8 + 0.2 * n / len(arms), f"memory{' and profile' * job.profile} of {name}")
         if each.artefact.sha256 not in memories:
             memories[each.artefact.sha256] = runtime.memory(
-                each.artefact.path, model=each.model, target=target, threads=threads
+                each.artefact.path, target=target, threads=threads
             )
         mine = samples.ms[name]
         estimate = statistics.ratio(base, mine, seed=settings.seed)

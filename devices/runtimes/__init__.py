@@ -9,7 +9,7 @@ from devices.runtimes.base import Runtime
 from devices.targets import Target
 
 # Module and class are looked up late: importing this package must not need any runtime.
-_RUNTIMES: dict[str, tuple[str, str]] = {
+RUNTIMES: dict[str, tuple[str, str]] = {
     "onnxruntime": ("devices.runtimes.onnxruntime", "OnnxRuntime"),
     "openvino": ("devices.runtimes.openvino", "OpenVino"),
     "ethos_u": ("devices.runtimes.ethos_u", "EthosU"),
@@ -22,7 +22,7 @@ def get(target: Target) -> Runtime:
     Raises:
         Unsupported: its package is not installed on this machine.
     """
-    module, name = _RUNTIMES[target.runtime]
+    module, name = RUNTIMES[target.runtime]
     try:
         runtime: Runtime = getattr(importlib.import_module(module), name)()
     except ModuleNotFoundError as error:

@@ -102,11 +102,11 @@ class Runtime(ABC):
         )
 
     def opener(self, artefact: Path, *, threads: int) -> Callable[[], Session]:
-        """What opens fresh sessions of one artefact again and again, as cheaply as it can be done."""
+        """What opens fresh sessions of one artefact again and again, as cheaply as can be."""
         return partial(self.open, artefact, threads=threads)
 
-    def memory(self, artefact: Path, *, model: Path, target: Target, threads: int) -> Memory:
-        """The memory figure of the target. ``model`` is the fp32 ONNX behind ``artefact``."""
+    def memory(self, artefact: Path, *, target: Target, threads: int) -> Memory:
+        """The memory figure of the target."""
         raise Unsupported(f"runtime {self.name} measures no memory: its target is modelled")
 
     def profile(self, artefact: Path, *, model: Path, runs: int, threads: int) -> list[SiteTime]:

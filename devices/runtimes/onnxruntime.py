@@ -60,8 +60,8 @@ class OnnxRuntime(Runtime):
     def open(self, artefact: Path, *, threads: int) -> _Session:
         return _Session(artefact, options(threads))
 
-    def memory(self, artefact: Path, *, model: Path, target: Target, threads: int) -> Memory:
-        return memory_of.cpu(artefact, model=model, target=target, threads=threads)
+    def memory(self, artefact: Path, *, target: Target, threads: int) -> Memory:
+        return memory_of.cpu(artefact, target=target, threads=threads)
 
     def profile(self, artefact: Path, *, model: Path, runs: int, threads: int) -> list[SiteTime]:
         return onnxruntime_profile.profile(

@@ -58,8 +58,8 @@ class OpenVino(Runtime):
         compiled = blob.getvalue()
         return lambda: _Session(openvino.Core().import_model(compiled, "CPU", options))
 
-    def memory(self, artefact: Path, *, model: Path, target: Target, threads: int) -> Memory:
-        return memory_of.cpu(artefact, model=model, target=target, threads=threads)
+    def memory(self, artefact: Path, *, target: Target, threads: int) -> Memory:
+        return memory_of.cpu(artefact, target=target, threads=threads)
 
     def profile(self, artefact: Path, *, model: Path, runs: int, threads: int) -> list[SiteTime]:
         session = _Session(_compile(artefact, {**properties(threads), "PERF_COUNT": True}))
