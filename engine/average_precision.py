@@ -50,7 +50,7 @@ def mean_average_precision(stats: Stats, weights: NDArray[np.int32], classes: li
     for index in classes:
         truth = stats.true_image[stats.true_cls == index]
         boxes = by_image[truth].sum(axis=0)
-        total += _class_ap(stats, by_image, index, boxes)
+        total += np.where(boxes > 0, _class_ap(stats, by_image, index, boxes), 0.0)
         counted += boxes > 0
     return np.divide(total, counted, out=np.zeros_like(total), where=counted > 0)
 

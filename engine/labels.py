@@ -86,7 +86,8 @@ def _row(words: list[str], where: str, classes: int) -> tuple[float, ...]:
     x, y, w, h = numbers if len(numbers) == 4 else _around(numbers)
     if w <= 0 or h <= 0:
         raise BadDataSet(f"{where} is a box of size {w} x {h}; both must be above 0")
-    return (index, x, y, w, h)
+    row = np.array([index, x, y, w, h], dtype=np.float32)
+    return tuple(row.tolist())
 
 
 def _around(points: list[float]) -> tuple[float, float, float, float]:

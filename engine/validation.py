@@ -162,7 +162,8 @@ def _check_image(path: Path) -> None:
                 image.load()
     except BadDataSet:
         raise
-    except UnidentifiedImageError:
+    except (UnidentifiedImageError, ModuleNotFoundError):
+        # ultralytics, once imported, makes PIL ask for a HEIF reader when it knows no other
         raise BadDataSet(
             f"{path.name} is no image; accepted: {', '.join(sorted(FORMATS))}"
         ) from None

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import pytest
-import ultralytics
 
-import engine  # noqa: F401  # settles ultralytics' environment first
 from engine import data, loading
 from engine.data import DataSet
-from engine.loading import Model
+from tests.engine.models import WithNet
 
-CONFIGS = Path(ultralytics.__file__).parent / "cfg" / "models"
+_SPEC = find_spec("ultralytics")
+assert _SPEC is not None
+assert _SPEC.origin is not None
+CONFIGS = Path(_SPEC.origin).parent / "cfg" / "models"
 
 
 @pytest.fixture(scope="session")
-def abd(abd_checkpoint: Path) -> Model:
+def abd(abd_checkpoint: Path) -> WithNet:
     """The real checkpoint, loaded; tests work on copies of its net."""
-    return loading.load(abd_checkpoint)
+    return cast(WithNet, loading.load(abd_checkpoint))
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +33,11 @@ def drawings(molecules: Path) -> DataSet:
 
 
 @pytest.fixture(scope="session")
-def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Model]:
+def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], WithNet]:
     """The weightless model of one of ultralytics' own descriptions, such as "v8/yolov8n"."""
-    loaded: dict[str, Model] = {}
+    loaded: dict[str, WithNet] = {}
 
-    def load(name: str) -> Model:
+    def load(name: str) -> WithNet:
         if name not in loaded:
             folder, _, stem = name.partition("/")
             source = CONFIGS / folder / f"{stem}.yaml"
@@ -42,7 +45,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Model]:
                 source = CONFIGS / folder / f"{stem[:-1]}.yaml"
             target = tmp_path_factory.mktemp("family") / f"{stem}.yaml"
             shutil.copyfile(source, target)
-            loaded[name] = loading.load(target, imgsz=64)
+            loaded[name] = cast(WithNet, loading.load(target, imgsz=64))
         return loaded[name]
 
     return load

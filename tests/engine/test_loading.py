@@ -7,7 +7,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import onnx
 import pytest
@@ -18,9 +18,13 @@ from ultralytics.nn.tasks import DetectionModel, SegmentationModel
 
 from engine import export, loading, sites
 from engine.errors import BadModel
-from engine.loading import Model
+from tests.engine.models import WithNet
 
 Write = Callable[..., Path]
+
+
+def load(path: Path, *, imgsz: int | None = None) -> WithNet:
+    return cast(WithNet, loading.load(path, imgsz=imgsz))
 
 
 class Runs:
@@ -40,11 +44,13 @@ def checkpoint(net: nn.Module, path: Path, **more: Any) -> Path:
     return path
 
 
-def test_real_checkpoint(abd: Model) -> None:
+def test_real_checkpoint(abd: WithNet) -> None:
     assert (abd.kind, abd.family, abd.imgsz, abd.weights) == ("pt", "YOLOv8n", 640, True)
     assert abd.sha256.startswith("c3335b0cc6c504c4")
-    assert len(abd.names) == 147 and abd.names[1] == "H"
-    assert abd.net is not None and not abd.net.training
+    assert len(abd.names) == 147
+    assert abd.names[1] == "H"
+    assert abd.net is not None
+    assert not abd.net.training
     parameters = dict(abd.net.named_parameters())
     assert {p.dtype for p in parameters.values()} == {torch.float32}
     assert [n for n, p in parameters.items() if not p.requires_grad] == ["model.22.dfl.conv.weight"]
@@ -52,20 +58,20 @@ def test_real_checkpoint(abd: Model) -> None:
 
 @pytest.mark.parametrize("name", ["v5/yolov5n", "11/yolo11n", "v10/yolov10n", "26/yolo26n"])
 def test_checkpoints_of_every_family_are_restored(
-    family: Callable[[str], Model], name: str, tmp_path: Path
+    family: Callable[[str], WithNet], name: str, tmp_path: Path
 ) -> None:
     model = family(name)
-    loaded = loading.load(checkpoint(model.net, tmp_path / "it's mine.pt"))
+    loaded = load(checkpoint(model.net, tmp_path / "it's mine.pt"))
     assert loaded.family == model.family != "custom YOLO"
     assert loaded.imgsz == 96
     assert sites.original(loaded.net, 64) == sites.original(model.net, 64)
 
 
-def test_the_moving_average_is_preferred(family: Callable[[str], Model], tmp_path: Path) -> None:
+def test_the_moving_average_is_preferred(family: Callable[[str], WithNet], tmp_path: Path) -> None:
     net = family("v8/yolov8n").net
     average = copy.deepcopy(net)
     nn.init.constant_(average.model[0].conv.weight, 0.25)
-    loaded = loading.load(checkpoint(net, tmp_path / "a.pt", ema=average.half()))
+    loaded = load(checkpoint(net, tmp_path / "a.pt", ema=average.half()))
     assert loaded.net is not None
     assert float(loaded.net.model[0].conv.weight.mean()) == 0.25
 
@@ -75,18 +81,18 @@ def test_truncated_checkpoint(abd_checkpoint: Path, tmp_path: Path, bytes_kept: 
     cut = tmp_path / "cut.pt"
     cut.write_bytes(abd_checkpoint.read_bytes()[:bytes_kept])
     with pytest.raises(BadModel, match=r"cut\.pt .*(cut short|damaged)"):
-        loading.load(cut)
+        load(cut)
 
 
 @pytest.mark.parametrize("where", ["model", "ema", "optimizer", "anything"])
 def test_a_pickle_that_would_run_code_is_refused_by_name(
-    family: Callable[[str], Model], tmp_path: Path, where: str
+    family: Callable[[str], WithNet], tmp_path: Path, where: str
 ) -> None:
     trace = tmp_path / "trace"
     bait = Runs(os.system, f"touch {trace}")
     path = checkpoint(family("v8/yolov8n").net, tmp_path / "bait.pt", **{where: bait})
     with pytest.raises(BadModel, match=r"bait\.pt refers to posix\.system.*nothing in it was run"):
-        loading.load(path)
+        load(path)
     assert not trace.exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bait.pt"]
 
@@ -106,7 +112,7 @@ def test_other_calls_are_refused(tmp_path: Path, bait: Runs, message: str) -> No
     path = tmp_path / "bait.pt"
     torch.save({"model": bait}, path)
     with pytest.raises(BadModel, match=message):
-        loading.load(path)
+        load(path)
 
 
 def test_other_tasks_are_refused_by_name(tmp_path: Path) -> None:
@@ -115,14 +121,14 @@ def test_other_tasks_are_refused_by_name(tmp_path: Path) -> None:
         net = SegmentationModel("yolov8n-seg.yaml", ch=3, nc=2, verbose=False)
     path = checkpoint(net, tmp_path / "seg.pt")
     with pytest.raises(BadModel, match=r"seg\.pt is no detection model: it holds Seg"):
-        loading.load(path)
+        load(path)
 
 
-def test_weights_that_are_not_numbers(family: Callable[[str], Model], tmp_path: Path) -> None:
+def test_weights_that_are_not_numbers(family: Callable[[str], WithNet], tmp_path: Path) -> None:
     net = copy.deepcopy(family("v8/yolov8n").net)
     net.model[0].conv.weight.data[0, 0, 0, 0] = float("nan")
     with pytest.raises(BadModel, match="NaN or infinite"):
-        loading.load(checkpoint(net, tmp_path / "nan.pt"))
+        load(checkpoint(net, tmp_path / "nan.pt"))
 
 
 def test_compressed_records_are_refused(abd_checkpoint: Path, tmp_path: Path) -> None:
@@ -131,50 +137,50 @@ def test_compressed_records_are_refused(abd_checkpoint: Path, tmp_path: Path) ->
         archive.writestr("a/data.pkl", b"\x80\x02}q\x00.")
         archive.writestr("a/data/0", bytes(10**6))
     with pytest.raises(BadModel, match="compressed records"):
-        loading.load(path)
+        load(path)
 
 
-def test_a_state_dict_alone_is_no_model(abd: Model, tmp_path: Path) -> None:
+def test_a_state_dict_alone_is_no_model(abd: WithNet, tmp_path: Path) -> None:
     torch.save(abd.net.state_dict(), tmp_path / "state.pt")
     with pytest.raises(BadModel, match="holds no detection model"):
-        loading.load(tmp_path / "state.pt")
+        load(tmp_path / "state.pt")
 
 
 @pytest.mark.parametrize("name", ["model.txt", "model.pkl", "model"])
 def test_other_files(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("x")
     with pytest.raises(BadModel, match=r"no model file; accepted: \.pt, \.yaml, \.onnx"):
-        loading.load(tmp_path / name)
+        load(tmp_path / name)
 
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(BadModel, match="no model file"):
-        loading.load(tmp_path / "gone.pt")
+        load(tmp_path / "gone.pt")
 
 
 @pytest.mark.parametrize("imgsz", [50, 0, -64, 4096])
 def test_image_size_must_fit(abd_checkpoint: Path, imgsz: int) -> None:
     with pytest.raises(BadModel, match=f"image size {imgsz} does not fit"):
-        loading.load(abd_checkpoint, imgsz=imgsz)
+        load(abd_checkpoint, imgsz=imgsz)
 
 
 def test_yaml_activation_goes_to_every_site_and_nowhere_else(write_yaml: Write) -> None:
     default = Conv.default_act
-    model = loading.load(write_yaml(("nn.SiLU()", "torch.nn.LeakyReLU(0.1)")), imgsz=64)
+    model = load(write_yaml(("nn.SiLU()", "torch.nn.LeakyReLU(0.1)")), imgsz=64)
     assert sites.original(model.net, 64).uniform_activation == "leaky_relu"
     assert Conv.default_act is default
     assert (model.kind, model.weights, model.family) == ("yaml", False, "custom YOLO")
     assert model.names == {0: "0", 1: "1", 2: "2"}
-    again = loading.load(write_yaml(("activation: nn.SiLU()\n", "")), imgsz=64)
+    again = load(write_yaml(("activation: nn.SiLU()\n", "")), imgsz=64)
     assert sites.original(again.net, 64).uniform_activation == "silu"
 
 
 def test_yaml_names_become_class_names(write_yaml: Write) -> None:
     path = write_yaml(("nc: 3", "nc: 3\nnames: [cat, dog, 7]"))
-    assert loading.load(path, imgsz=64).names == {0: "cat", 1: "dog", 2: "7"}
+    assert load(path, imgsz=64).names == {0: "cat", 1: "dog", 2: "7"}
 
 
-def test_yaml_scale_comes_from_the_file_name(family: Callable[[str], Model]) -> None:
+def test_yaml_scale_comes_from_the_file_name(family: Callable[[str], WithNet]) -> None:
     small, large = family("v8/yolov8n"), family("v8/yolov8s")
     assert (small.family, large.family) == ("YOLOv8n", "YOLOv8s")
     assert large.net.model[0].conv.out_channels == 2 * small.net.model[0].conv.out_channels
@@ -207,7 +213,7 @@ def test_yaml_activation_bait_is_never_evaluated(
     monkeypatch.chdir(tmp_path)
     path = write_yaml(("activation: nn.SiLU()", f'activation: "{bait}"'))
     with pytest.raises(BadModel, match=r"small\.yaml: activation"):
-        loading.load(path)
+        load(path)
     assert [p.name for p in tmp_path.iterdir()] == ["small.yaml"]
 
 
@@ -250,7 +256,7 @@ def test_yaml_outside_the_allow_list_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadModel, match=message) as caught:
-        loading.load(write_yaml((old, new)), imgsz=64)
+        load(write_yaml((old, new)), imgsz=64)
     assert "\n" not in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["small.yaml"]
 
@@ -258,28 +264,29 @@ def test_yaml_outside_the_allow_list_is_named(
 def test_yaml_of_a_giant_is_refused_before_it_takes_memory(write_yaml: Write) -> None:
     path = write_yaml(("[0.5, 0.25, 1024]", "[1.0, 4.0, 8192]"), ("[128, True]", "[8192, True]"))
     with pytest.raises(BadModel, match="million weights; at most 200 million"):
-        loading.load(path)
+        load(path)
 
 
 def test_yaml_that_is_a_list(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_text("- 1\n")
     with pytest.raises(BadModel, match=r"list\.yaml holds list; expected a mapping"):
-        loading.load(tmp_path / "list.yaml")
+        load(tmp_path / "list.yaml")
 
 
 @pytest.fixture(scope="module")
-def exported(abd: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(abd: WithNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "abd.onnx"
     return export.export(abd.net, path, imgsz=64, names=abd.names).path
 
 
-def test_onnx_of_our_own(abd: Model, exported: Path) -> None:
-    model = loading.load(exported)
+def test_onnx_of_our_own(abd: WithNet, exported: Path) -> None:
+    model = load(exported)
     assert (model.kind, model.family, model.imgsz, model.weights) == ("onnx", "YOLOv8n", 64, True)
     assert model.names == abd.names
-    assert model.net is None and model.onnx is not None
+    assert model.net is None
+    assert model.onnx is not None
     with pytest.raises(BadModel, match="takes 64 px images only, not 96"):
-        loading.load(exported, imgsz=96)
+        load(exported, imgsz=96)
 
 
 def test_onnx_with_external_data(exported: Path, tmp_path: Path) -> None:
@@ -290,14 +297,14 @@ def test_onnx_with_external_data(exported: Path, tmp_path: Path) -> None:
     tensor.external_data.add(key="location", value="../../../../etc/passwd")
     (tmp_path / "external.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(BadModel, match="external"):
-        loading.load(tmp_path / "external.onnx")
+        load(tmp_path / "external.onnx")
 
 
 @pytest.mark.parametrize("kept", [0, 1000, 100_000])
 def test_truncated_onnx(exported: Path, tmp_path: Path, kept: int) -> None:
     (tmp_path / "cut.onnx").write_bytes(exported.read_bytes()[:kept])
     with pytest.raises(BadModel):
-        loading.load(tmp_path / "cut.onnx")
+        load(tmp_path / "cut.onnx")
 
 
 @pytest.mark.parametrize(
@@ -318,7 +325,7 @@ def test_onnx_that_is_no_detector(
     change(model)
     (tmp_path / "odd.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(BadModel, match=message):
-        loading.load(tmp_path / "odd.onnx")
+        load(tmp_path / "odd.onnx")
     assert [p.name for p in tmp_path.iterdir()] == ["odd.onnx"]
 
 
@@ -329,5 +336,5 @@ def _set(model: onnx.ModelProto, key: str, value: str) -> None:
 def test_nothing_is_left_beside_the_file(abd_checkpoint: Path, tmp_path: Path) -> None:
     copied = tmp_path / "weights.PT"
     shutil.copyfile(abd_checkpoint, copied)
-    loading.load(copied)
+    load(copied)
     assert [p.name for p in tmp_path.iterdir()] == ["weights.PT"]

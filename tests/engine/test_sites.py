@@ -10,10 +10,10 @@ from torch import nn
 from devices.assignment import Assignment
 from engine import sites, swap
 from engine.errors import BadModel, BadSearch
-from engine.loading import Model
 from engine.training.choice import open_sites, set_mix
+from tests.engine.models import WithNet
 
-Family = Callable[[str], Model]
+Family = Callable[[str], WithNet]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_sites_of_the_deployed_graph(
     assert len({site.path for site in found}) == count
 
 
-def test_real_checkpoint_has_57_sites_in_execution_order(abd: Model) -> None:
+def test_real_checkpoint_has_57_sites_in_execution_order(abd: WithNet) -> None:
     found = sites.find(abd.net, imgsz=320)
     assert len(found) == 57
     first, last = found[0], found[-1]
@@ -51,7 +51,7 @@ def test_real_checkpoint_has_57_sites_in_execution_order(abd: Model) -> None:
     ]
 
 
-def test_shared_activation_objects_are_told_apart_without_touching_the_model(abd: Model) -> None:
+def test_shared_activation_objects_are_told_apart_without_touching_the_model(abd: WithNet) -> None:
     net = abd.net
     shared = {id(m) for m in net.modules() if isinstance(m, nn.SiLU)}
     before = dict(net.state_dict())
@@ -61,12 +61,12 @@ def test_shared_activation_objects_are_told_apart_without_touching_the_model(abd
     assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
 
 
-def test_original_is_what_the_file_holds(abd: Model) -> None:
+def test_original_is_what_the_file_holds(abd: WithNet) -> None:
     assert sites.original(abd.net, 64).counts() == {"silu": 57}
 
 
 def test_identity_in_place_of_an_activation_is_no_site_but_the_catalogs_identity_is(
-    abd: Model,
+    abd: WithNet,
 ) -> None:
     net = copy.deepcopy(abd.net)
     net.model[0].act = nn.Identity()
@@ -77,7 +77,7 @@ def test_identity_in_place_of_an_activation_is_no_site_but_the_catalogs_identity
 
 
 @pytest.mark.parametrize("other", [nn.LeakyReLU(0.01), nn.PReLU()], ids=str)
-def test_an_activation_outside_the_catalog_is_named(abd: Model, other: nn.Module) -> None:
+def test_an_activation_outside_the_catalog_is_named(abd: WithNet, other: nn.Module) -> None:
     net = copy.deepcopy(abd.net)
     net.model[3].act = other
     with pytest.raises(BadModel, match=r"site model\.3\.act runs \w+ReLU\(.*known: relu, relu6"):
@@ -101,9 +101,9 @@ def test_training_only_twins_copy_their_sites_choice(family: Family, name: str) 
     assert not any(isinstance(m, nn.SiLU) for m in swapped.modules())
 
 
-def test_swap_gives_every_site_its_own_module(abd: Model) -> None:
+def test_swap_gives_every_site_its_own_module(abd: WithNet) -> None:
     original = sites.original(abd.net, 64)
-    mix = original.replace({path: "relu" for path in original.sites[::2]})
+    mix = original.replace(dict.fromkeys(original.sites[::2], "relu"))
     net = swap.swapped(abd.net, mix)
     modules = [net.get_submodule(path) for path in mix.sites]
     assert len({id(module) for module in modules}) == 57
@@ -111,7 +111,7 @@ def test_swap_gives_every_site_its_own_module(abd: Model) -> None:
     assert sites.original(abd.net, 64) == original
 
 
-def test_swap_of_the_original_changes_no_output(abd: Model) -> None:
+def test_swap_of_the_original_changes_no_output(abd: WithNet) -> None:
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     same = swap.swapped(abd.net, sites.original(abd.net, 64))
     with torch.no_grad():
@@ -119,14 +119,14 @@ def test_swap_of_the_original_changes_no_output(abd: Model) -> None:
 
 
 @pytest.mark.parametrize("path", ["model.99.act", "model.0.conv", "model.0.bn", "nowhere"])
-def test_swap_refuses_what_is_no_site_and_changes_nothing(abd: Model, path: str) -> None:
+def test_swap_refuses_what_is_no_site_and_changes_nothing(abd: WithNet, path: str) -> None:
     net = copy.deepcopy(abd.net)
     with pytest.raises(BadSearch, match="no site"):
         swap.apply(net, Assignment((("model.0.act", "relu"), (path, "relu"))))
     assert sites.original(net, 64).counts() == {"silu": 57}
 
 
-def test_sites_of_a_supernet_are_its_choices(abd: Model) -> None:
+def test_sites_of_a_supernet_are_its_choices(abd: WithNet) -> None:
     net = copy.deepcopy(abd.net)
     original = sites.original(net, 64)
     choices = open_sites(net, original, ["relu", "hardswish"])

@@ -11,8 +11,8 @@ from devices.assignment import Assignment
 from engine import evaluation, sites, swap
 from engine.data import DataSet
 from engine.errors import BadModel, BadSearch
-from engine.loading import Model
 from engine.training import batchnorm
+from tests.engine.models import WithNet
 
 
 def norms(net: nn.Module) -> list[torch.Tensor]:
@@ -33,10 +33,11 @@ def test_statistics_are_those_of_the_images(drawings: DataSet) -> None:
     with torch.no_grad():
         values = net[0](torch.from_numpy(images).float() / 255)
     torch.testing.assert_close(net[1].running_mean, values.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
-    assert net[1].momentum == momentum and not net.training
+    assert net[1].momentum == momentum
+    assert not net.training
 
 
-def test_result_depends_on_weights_and_images_only(abd: Model, drawings: DataSet) -> None:
+def test_result_depends_on_weights_and_images_only(abd: WithNet, drawings: DataSet) -> None:
     images = drawings.arrays("train", 64, limit=5).images
     weights = {name: p.clone() for name, p in abd.net.named_parameters()}
     once = batchnorm.recompute(copy.deepcopy(abd.net), images, batch=2)
@@ -46,7 +47,7 @@ def test_result_depends_on_weights_and_images_only(abd: Model, drawings: DataSet
     assert all(torch.equal(weights[name], p) for name, p in once.named_parameters())
 
 
-def test_it_brings_accuracy_back_after_a_swap(abd: Model, drawings: DataSet) -> None:
+def test_it_brings_accuracy_back_after_a_swap(abd: WithNet, drawings: DataSet) -> None:
     relu = Assignment.uniform(sites.original(abd.net, 64).sites, "relu")
     net = swap.swapped(abd.net, relu)
     train, val = drawings.arrays("train", 320), drawings.arrays("val", 320)
@@ -57,12 +58,12 @@ def test_it_brings_accuracy_back_after_a_swap(abd: Model, drawings: DataSet) -> 
     assert before < 0.02 < after
 
 
-def test_a_fused_model_has_nothing_to_recompute(abd: Model) -> None:
+def test_a_fused_model_has_nothing_to_recompute(abd: WithNet) -> None:
     fused = sites.deploy(abd.net).net
     with pytest.raises(BadModel, match="no BatchNorm to recompute"):
         batchnorm.recompute(fused, np.zeros((4, 3, 64, 64), np.uint8))
 
 
-def test_one_image_is_too_few(abd: Model) -> None:
+def test_one_image_is_too_few(abd: WithNet) -> None:
     with pytest.raises(BadSearch, match="at least 2 images, got 1"):
         batchnorm.recompute(copy.deepcopy(abd.net), np.zeros((1, 3, 64, 64), np.uint8))
