@@ -31,6 +31,8 @@ YAML_LAYERS = frozenset(
 
 # module -> classes that a checkpoint may restore from their attributes, without calling them
 LAYERS: dict[str, set[str]] = {
+    # files from before ultralytics 8.0.90 name the package without the file
+    "ultralytics.nn.modules": _BLOCKS | _INNER_BLOCKS | _CONVOLUTIONS | {"Detect"},
     "ultralytics.nn.modules.activation": {"AGLU"},
     "ultralytics.nn.modules.block": _BLOCKS | _INNER_BLOCKS,
     "ultralytics.nn.modules.conv": _CONVOLUTIONS | {"Conv2", "LightConv", "RepConv"},
