@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from devices.convert.tflite.activations import RUNS
 from devices.convert.tflite.calibration import observed_ranges
+from devices.convert.tflite.correction import corrected_biases
 from devices.convert.tflite.decode import host_part
 from devices.convert.tflite.emitter import Emitter, Lowering
 from devices.convert.tflite.metadata import CALIBRATED, HOST_PART
@@ -52,4 +53,7 @@ def convert(
     if calibrated:
         host = host_part(model, network)
         metadata = {CALIBRATED: b"1", HOST_PART: host.SerializeToString() if host else b""}
-    return Converted(Emitter(network, ranges, lowering).run(metadata), network, calibrated)
+    biases = None
+    if calibrated and images is not None:
+        biases = corrected_biases(model, network, ranges, images)
+    return Converted(Emitter(network, ranges, lowering, biases).run(metadata), network, calibrated)

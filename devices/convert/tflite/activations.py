@@ -15,6 +15,7 @@ from devices.errors import Unsupported
 
 if TYPE_CHECKING:
     from devices.convert.tflite.emitter import Emitter
+    from devices.convert.tflite.network import Network
 
 # What a convolution can do by itself.
 FUSED: dict[str, int] = {
@@ -108,3 +109,18 @@ _EMITTERS: dict[str, Callable[[Layer, Emitter], None]] = {
 }
 
 RUNS: tuple[str, ...] = tuple(_EMITTERS)
+
+
+def fused_sites(network: Network) -> dict[str, Layer]:
+    """{convolution's output: site} where the site is its only reader and TFLite can fuse it."""
+    readers = network.readers()
+    leaving = set(network.outputs)
+    fused: dict[str, Layer] = {}
+    for layer in network.layers:
+        if layer.kind != "Conv" or layer.outputs[0] in leaving:
+            continue
+        following = readers[layer.outputs[0]]
+        site = following[0].site if len(following) == 1 else None
+        if site is not None and site.activation in FUSED:
+            fused[layer.outputs[0]] = following[0]
+    return fused

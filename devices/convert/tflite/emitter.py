@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from devices.convert.tflite.activations import FUSED, emit_activation
+from devices.convert.tflite.activations import FUSED, emit_activation, fused_sites
 from devices.convert.tflite.layers import Layer
 from devices.convert.tflite.network import Network
 from devices.convert.tflite.operators import OPERATORS
@@ -22,16 +23,24 @@ class Emitter:
     """One conversion. Operators find here the tensors they read and write.
 
     Feature maps are named after their ONNX tensor, helpers "<ONNX tensor>#<what>": so each
-    operator of the file can be traced back to the layer it came from.
+    operator of the file can be traced back to the layer it came from. ``biases`` {convolution's
+    output: bias} take the place of the network's own.
     """
 
-    def __init__(self, network: Network, ranges: Ranges, lowering: Lowering) -> None:
+    def __init__(
+        self,
+        network: Network,
+        ranges: Ranges,
+        lowering: Lowering,
+        biases: Mapping[str, NDArray[np.float32]] | None = None,
+    ) -> None:
         self.network = network
+        self.biases = biases or {}
         self.ranges = ranges
         self.lowering = lowering
         self.writer = Writer()
         self._maps: dict[str, int] = {}
-        self._fused = _fusible(network)
+        self._fused = fused_sites(network)
 
     def run(self, metadata: Mapping[str, bytes]) -> bytes:
         """The TFLite file, with ``metadata`` in it."""
@@ -77,18 +86,3 @@ class Emitter:
         if site is None or site.site is None:
             return layer.outputs[0], FUSED["identity"]
         return site.outputs[0], FUSED[site.site.activation]
-
-
-def _fusible(network: Network) -> dict[str, Layer]:
-    """{convolution's output: site} where the site is its only reader and TFLite can fuse it."""
-    readers = network.readers()
-    leaving = set(network.outputs)
-    fused: dict[str, Layer] = {}
-    for layer in network.layers:
-        if layer.kind != "Conv" or layer.outputs[0] in leaving:
-            continue
-        following = readers[layer.outputs[0]]
-        site = following[0].site if len(following) == 1 else None
-        if site is not None and site.activation in FUSED:
-            fused[layer.outputs[0]] = following[0]
-    return fused

@@ -27,6 +27,12 @@ class Quantisation:
         """``values`` as int8, saturated."""
         return np.clip(np.round(values / self.scale) + self.zero_point, -128, 127).astype(np.int8)
 
+    def rounded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``values`` as int8 holds them, in float32."""
+        low, high = -128 - self.zero_point, 127 - self.zero_point
+        scale = np.float32(self.scale)
+        return np.clip(np.rint(values / scale), low, high).astype(np.float32) * scale
+
 
 # TFLite fixes the quantisation of LOGISTIC's int8 output.
 LOGISTIC_OUTPUT = Quantisation(1 / 256, -128)

@@ -48,7 +48,7 @@ class Conv:
         else:
             values, axis = weights.transpose(0, 2, 3, 1), 0
         integers, scales = quantisation.weights(values, axis)
-        bias = layer.constant(2)
+        bias = emitter.biases.get(layer.outputs[0], layer.constant(2))
         if bias is None:
             bias = np.zeros(weights.shape[0], np.float32)
         steps = (scales * emitter.ranges.of(layer.inputs[0]).scale).astype(np.float32)
