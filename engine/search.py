@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from devices import activations, targets
+from engine import threads
 from engine.costs import CostTable
 from engine.errors import BadSearch, Pending
 from engine.result import Result
@@ -59,6 +60,7 @@ def run(spec: SearchSpec, services: Services) -> Path:
     path = spec.out / RESULT
     if path.exists():
         return path
+    threads.use_all()
     store = StageStore(spec.out, services)
     context = Context(spec, services, store)
 

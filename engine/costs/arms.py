@@ -9,6 +9,7 @@ from devices.protocol import Arm, ArmResult, File, MeasureJob, MeasureResult, Se
 from engine.errors import EngineError
 
 BASELINE = "original"
+AGAIN = "original again"  # the A/A arm: what the same model differs by from itself
 
 
 def arm(base: File, name: str, assignment: Assignment) -> Arm:

@@ -61,6 +61,11 @@ def table(
     ``details``). A table has one rest, the one of the first uniform arm; by how much another arm's
     rest differs is spread over that arm's sites in proportion to the sites' mean time.
 
+    Where the job profiled the original twice (arm ``original again``), the two profiles tell how
+    noisy a site's time is, and every site's own deviation from its activation's mean effect is
+    shrunk by the share of it that is noise: on a busy machine the table falls back to "this
+    activation saves the same share everywhere" instead of inventing differences between sites.
+
     Raises:
         EngineError: an arm or its profile is missing, or no profiled site is known.
     """
@@ -79,6 +84,8 @@ def table(
     anchor = columns.index(original.uniform_activation or columns[0])
     share = ms.mean(axis=1) / ms.mean(axis=1).sum()
     ms += share[:, None] * (rests - rests[anchor])[None, :]
+    noise = _noise(result, original.sites, ms[:, anchor])
+    ms, trust = _shrunk(ms, noise)
     return CostTable(
         sites=original.sites,
         activations=columns,
@@ -90,9 +97,40 @@ def table(
         details={
             "scale_of_profile": scales,
             "rest_ms": dict(zip(columns, rests.tolist(), strict=True)),
+            "profile_noise": None if noise is None else noise**0.5,
+            "trust_in_site_differences": trust,
             "seconds": result.provenance.seconds,
         },
     )
+
+
+def _noise(
+    result: MeasureResult, sites: tuple[str, ...], base: NDArray[np.float64]
+) -> float | None:
+    """Variance of a site's profiled time relative to it, weighted by time; None without A/A."""
+    if not any(arm.name == arms.AGAIN for arm in result.arms):
+        return None
+    first, _ = _site_times(arms.find(result, arms.BASELINE), sites)
+    second, _ = _site_times(arms.find(result, arms.AGAIN), sites)
+    first, second = first / first.sum(), second / second.sum()
+    mean = (first + second) / 2
+    there = mean > 0
+    change = (first[there] - second[there]) / mean[there]
+    return float(np.average(change**2 / 2, weights=base[there]))
+
+
+def _shrunk(ms: NDArray[np.float64], noise: float | None) -> tuple[NDArray[np.float64], float]:
+    """``ms`` with its sites' own deviations shrunk (column sums stay), and by what factor."""
+    if noise is None:
+        return ms, 1.0
+    mean = ms.mean(axis=1, keepdims=True)
+    effect = ms.sum(axis=0) / mean.sum()
+    own = np.divide(ms, mean, out=np.tile(effect, (len(ms), 1)), where=mean > 0) - effect
+    spread = float(np.average((own**2).mean(axis=1), weights=mean[:, 0]))
+    expected = noise * (1 - 1 / ms.shape[1])
+    trust = max(0.0, 1.0 - expected / spread) if spread > 0 else 1.0
+    # the deviations sum to zero over the sites, weighted by time: each column keeps its sum
+    return mean * (effect + trust * own), trust
 
 
 def _site_times(arm: ArmResult, sites: tuple[str, ...]) -> tuple[NDArray[np.float64], float]:

@@ -16,7 +16,7 @@ from devices.protocol import Arm as JobArm
 from devices.protocol import MeasureJob, MeasureResult, Settings
 from devices.runtimes.base import sha256
 from devices.targets import Target
-from engine import evaluation
+from engine import evaluation, threads
 from engine.arms import MIX, ORIGINAL, REFERENCE, UPLOADED
 from engine.data import Split
 from engine.evaluation import Evaluation
@@ -152,7 +152,7 @@ def measure(context: Context, converted: dict[str, Any]) -> MeasureResult:
 def _evaluate(context: Context, path: Path, target: Target, kept: Path, test: Split) -> Evaluation:
     if kept.exists():
         return evaluation.load(kept)
-    session = runtimes.get(target).open(path, threads=2)
+    session = runtimes.get(target).open(path, threads=threads.use_all())
 
     def run(image: Any) -> list[Any]:
         context.services.pause_point()
@@ -176,8 +176,12 @@ def _swapped(context: Context, name: str, assignment: Assignment) -> dict[str, A
 
     path = context.spec.out / "files" / f"{_safe(name)}.onnx"
     model = onnx.load(str(context.spec.out / context.facts["base"]["path"]))
+    swapped = graph.swap(model, assignment.mapping)
+    for entry in swapped.metadata_props:
+        if entry.key == "actnas.assignment":
+            entry.value = assignment.to_json()
     with atomic(path) as part:
-        onnx.save(graph.swap(model, assignment.mapping), str(part))
+        onnx.save(swapped, str(part))
     return {"onnx": context.keep(path), "training": None}
 
 

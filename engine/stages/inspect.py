@@ -12,7 +12,6 @@ from devices.files import atomic
 from engine import export, sites
 from engine.data import SPLITS
 from engine.errors import BadSearch
-from engine.fingerprint import fingerprint
 from engine.stages.context import Context
 
 CALIBRATION_IMAGES = 32
@@ -74,8 +73,8 @@ def _data(context: Context) -> dict[str, Any] | None:
             f"the data set has no {missing[0]} split; train, val and test are needed "
             "(choices use val, published figures use test once)"
         )
-    images = {split: len(context.data.splits[split]) for split in SPLITS}
-    return {"sha256": fingerprint(context.data), "classes": len(ours), "images": images}
+    info = context.data.info()
+    return {"sha256": info.sha256, "classes": len(ours), "images": info.images}
 
 
 def _calibration(context: Context) -> dict[str, str] | None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from devices.assignment import Assignment
-from engine import data, export, loading, sites, swap
+from engine import data, export, loading, sites, swap, threads
 from engine.errors import BadSearch
 from engine.estimators import sensitivity
 from engine.loading import Model
@@ -43,6 +43,7 @@ def run(spec: TrainingSpec, *, folder: Path, services: Services) -> Path:
         return folder
     parent = services.train(spec.parent) if spec.parent is not None else None
     folder.mkdir(parents=True, exist_ok=True)
+    threads.use_all()
     stage = f"train:{spec.hash}"
     services.emit(Event(stage, "started", spec.title))
     model = loading.load(Path(spec.model), imgsz=spec.settings.imgsz)
