@@ -84,7 +84,7 @@ def test_pages_work_without_javascript(
     assert page.locator(".verdict").is_visible()
     assert page.locator("svg.site-map").is_visible()
     page.goto(f"/searches/{site.ids['running']}/")
-    assert page.get_by_text("Reload the page to see how far it is").is_visible()
+    assert page.get_by_text("without JavaScript, reload it").is_visible()
 
 
 def test_a_page_is_light(page: Page, site: Site) -> None:

@@ -20,6 +20,14 @@ from webapp.ui.svg.mix import title
 from webapp.ui.svg.network import DrawnSite
 
 
+def arm_title(name: str) -> str:
+    """``Uniform ReLU`` for ``uniform:relu``, ``Mix 2`` for ``mix:2``."""
+    head, _, tail = name.partition(":")
+    if head == "uniform":
+        return f"Uniform {title(tail)}"
+    return f"{head.capitalize()} {tail}".strip()
+
+
 @dataclass(frozen=True)
 class ArmRow:
     """One arm of the search, as result.json holds it."""
@@ -32,11 +40,7 @@ class ArmRow:
 
     @property
     def title(self) -> str:
-        """``Uniform ReLU`` for ``uniform:relu``."""
-        head, _, tail = str(self.document["name"]).partition(":")
-        if head == "uniform":
-            return f"Uniform {title(tail)}"
-        return f"{head.capitalize()} {tail}".strip()
+        return arm_title(str(self.document["name"]))
 
     @property
     def meaning(self) -> str:
@@ -192,6 +196,18 @@ class Evidence:
         """Id of the job that measured this entry's file."""
         mine = [arm for arm in self.entry.arms if arm["name"] == self.entry.arm]
         return mine[0]["lease"] if mine else None
+
+    @property
+    def reasons(self) -> list[str]:
+        """The verdict's reasons, the most important first."""
+        found: list[str] = (self.entry.search.result or {}).get("verdict", {}).get("reasons", [])
+        return found
+
+    @property
+    def recommended(self) -> str:
+        """Title of the arm that the search recommends, where that is not this entry's."""
+        chosen = (self.entry.search.result or {}).get("verdict", {}).get("chosen")
+        return "" if chosen is None or self.entry.is_choice else arm_title(chosen)
 
     @cached_property
     def measurement(self) -> dict[str, Any] | None:

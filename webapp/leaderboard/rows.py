@@ -22,6 +22,15 @@ def site_order(entry: Entry) -> list[str]:
     return sorted(entry.assignment, key=lambda path: known.get(path, len(known)))
 
 
+# Kind of a search's verdict -> what a list says beside an entry of that search.
+REMARKS = {
+    "uniform": "a uniform model is as good",
+    "goal_missed": "misses its goal",
+    "no_significant_gain": "no significant gain",
+    "inconclusive": "inconclusive",
+}
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the leaderboard."""
@@ -37,6 +46,13 @@ class Row:
     def counts(self) -> list[tuple[str, str, int]]:
         """(name, title, sites) of each activation, most used first."""
         return svg.counts(self.activations)
+
+    @property
+    def remark(self) -> str:
+        """What the search's verdict holds against this entry; "" for a plain recommendation."""
+        if self.entry.is_choice and self.entry.verdict == "uniform":
+            return ""
+        return REMARKS.get(self.entry.verdict, "")
 
     @property
     def target(self) -> Target | None:
