@@ -50,7 +50,7 @@ def apply(
         row["state"], row["started"] = StageState.RUNNING.value, at
     if kind == "finished":
         row["state"], row["fraction"], row["message"] = StageState.FINISHED.value, 1.0, ""
-        row["seconds"] = round(at - row["started"], 1)
+        row["seconds"] = round(at - (row["started"] or at), 1)
         return True
     if kind == "progress":
         row["message"] = message[:300]

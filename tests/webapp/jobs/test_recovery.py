@@ -48,9 +48,13 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
         process.wait()
 
 
-def create(folder: Path, **options: int) -> Job:
+def create(folder: Path, *, limit_s: int = 600, max_attempts: int = 3) -> Job:
     return services.create(
-        kind=Kind.VALIDATE_MODEL, queue="validate", payload={"folder": str(folder)}, **options
+        kind=Kind.VALIDATE_MODEL,
+        queue="validate",
+        payload={"folder": str(folder)},
+        limit_s=limit_s,
+        max_attempts=max_attempts,
     )
 
 
