@@ -13,7 +13,7 @@ from devices import graph, runtimes, targets
 from devices.assignment import Assignment
 from devices.files import atomic
 from devices.protocol import Arm as JobArm
-from devices.protocol import MeasureJob, MeasureResult, Settings
+from devices.protocol import MeasureJob, MeasureResult
 from devices.runtimes.base import sha256
 from devices.targets import Target
 from engine import evaluation, threads
@@ -24,7 +24,6 @@ from engine.stages.context import Context
 from engine.training.run import EXPORTED, WEIGHTS, read_summary
 
 MIN_BOXES = 20  # a class with fewer test boxes is left out of mAP, by name
-SETTINGS = Settings(max_seconds=75.0, half_width=0.004, max_blocks=60)
 
 
 def assignments(context: Context, picks: list[Any]) -> dict[str, Assignment]:
@@ -144,7 +143,7 @@ def measure(context: Context, converted: dict[str, Any]) -> MeasureResult:
             for name, facts in converted["arms"].items()
         ],
         baseline=REFERENCE,
-        settings=SETTINGS.model_copy(update={"seed": context.spec.seed + 2}),
+        settings=context.lease(half_width=0.004, number=2),
     )
     return context.measure(job)
 

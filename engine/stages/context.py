@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from devices import targets
 from devices.assignment import Assignment
-from devices.protocol import File, MeasureJob, MeasureResult
+from devices.protocol import File, MeasureJob, MeasureResult, Settings
 from devices.runtimes.base import sha256
 from devices.targets import Target
 from engine import data, loading
@@ -29,7 +29,8 @@ class SearchSpec:
     """One search: a model, a target, data, limits. Ratios count against the original activation.
 
     ``data`` is a data.yaml or its folder, None for a cost study. ``epochs`` is what each pick is
-    trained for in all; None takes the recipe's own. ``out`` is the folder that everything lands in.
+    trained for in all; None takes the recipe's own. ``lease_s`` is how long one measurement may hold
+    the device (the final one; those on the way take about half). ``out`` is the folder that everything lands in.
     """
 
     model: Path
@@ -44,6 +45,7 @@ class SearchSpec:
     max_map_loss: float | None = None
     epochs: int | None = None
     time_limit_min: float | None = None
+    lease_s: float = 75.0
     seed: int = 0
     resume: bool = True
 
@@ -129,6 +131,15 @@ class Context:
             f"measure {key}", lambda: self.services.measure(job).model_dump(mode="json")
         )
         return MeasureResult.model_validate(document)
+
+    def lease(self, *, half_width: float, share: float = 1.0, number: int = 0) -> Settings:
+        """Settings of the ``number``-th measurement of this search, for a share of ``lease_s``."""
+        return Settings(
+            max_seconds=share * self.spec.lease_s,
+            half_width=half_width,
+            max_blocks=60,
+            seed=self.spec.seed + number,
+        )
 
     @cached_property
     def settings(self) -> TrainingSettings:

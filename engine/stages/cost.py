@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from devices.protocol import Settings
 from engine import costs
 from engine.costs import arms
 from engine.stages.context import Context
 
-AGAIN = "original again"
-SETTINGS = Settings(max_seconds=40.0, half_width=0.006)
+AGAIN = arms.AGAIN
 
 
 def run(context: Context) -> dict[str, Any]:
@@ -27,7 +25,7 @@ def run(context: Context) -> dict[str, Any]:
         original=context.original,
         activations=context.spec.activations,
         calibration=context.calibration,
-        settings=SETTINGS.model_copy(update={"seed": context.spec.seed}),
+        settings=context.lease(half_width=0.006, share=0.5),
     )
     measured = context.target.kind == "measured"
     if measured:

@@ -38,7 +38,5 @@ def test_a_box_that_is_mostly_cut_off_goes() -> None:
 
 def test_no_boxes_stay_no_boxes() -> None:
     image, _ = _picture()
-    _, boxes = shift(
-        image, np.zeros((0, 5), np.float32), rng=np.random.default_rng(0), most=0.1
-    )
+    _, boxes = shift(image, np.zeros((0, 5), np.float32), rng=np.random.default_rng(0), most=0.1)
     assert boxes.shape == (0, 5)
