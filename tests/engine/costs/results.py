@@ -56,6 +56,11 @@ def answer(
                 profile=profile if job.profile else None,
             )
         )
+    return answer_with(job, arms)
+
+
+def answer_with(job: MeasureJob, arms: list[ArmResult]) -> MeasureResult:
+    """A result of the job with these arms."""
     return MeasureResult(
         job_id=job.id,
         target=job.target,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from devices.assignment import Assignment
-from devices.protocol import File
-from engine.costs import CostTable, one_at_a_time, uniform_profile
+from devices.protocol import ArmResult, File, Interval, SiteTime
+from engine.costs import CostTable, arms, one_at_a_time, uniform_profile
 from engine.errors import EngineError
 from tests.engine.costs import results
 
@@ -110,3 +110,67 @@ def test_missing_arms_and_profiles_are_named() -> None:
     result.arms[1].profile = None
     with pytest.raises(EngineError, match="'uniform:relu' came back without a profile"):
         uniform_profile.table(result, original=results.SILU, activations=NAMES)
+
+
+def profiled_twice(noise: float) -> tuple[CostTable, CostTable]:
+    """The true table, and the one from profiles that are wrong by ``noise`` at every site."""
+    rng = np.random.default_rng(0)
+    sites = tuple(f"model.{i}.act" for i in range(60))
+    original = Assignment.uniform(sites, "silu")
+    named = {**uniform_profile.assignments(original, NAMES), arms.AGAIN: original}
+    job = arms.job(
+        id="j",
+        target="t",
+        base=BASE,
+        arms=named,
+        calibration=None,
+        settings=None,
+        profile=True,
+    )
+    weight = {site: 1.0 + row % 5 for row, site in enumerate(sites)}
+    # every activation saves its share, give or take 10 % of the site
+    share = {
+        name: dict(zip(sites, rng.normal(mean, 0.1, len(sites)), strict=True))
+        for name, mean in {"silu": 1.0, "relu": 0.6, "hardswish": 0.8}.items()
+    }
+
+    def table(error: float) -> CostTable:
+        found = []
+        base_ms = 10.0 + sum(weight[s] * share["silu"][s] for s in sites)
+        for name, mix in named.items():
+            times = {s: weight[s] * share[a][s] for s, a in mix}
+            ratio = (10.0 + sum(times.values())) / base_ms
+            profile = [
+                SiteTime(site=s, ms=ms * max(0.05, rng.normal(1, error))) for s, ms in times.items()
+            ]
+            found.append(
+                ArmResult(
+                    name=name,
+                    file_sha256="0" * 64,
+                    latency_ms=base_ms * ratio,
+                    ratio=ratio,
+                    ratio_interval=Interval(low=ratio, high=ratio),
+                    samples_ms=[],
+                    profile=[*profile, SiteTime(site="", ms=10.0)],
+                )
+            )
+        result = results.answer_with(job, found)
+        return uniform_profile.table(result, original=original, activations=NAMES)
+
+    return table(0.0), table(noise)
+
+
+def test_noisy_profiles_are_not_believed_site_by_site() -> None:
+    truth, noisy = profiled_twice(0.4)
+    assert truth.details["trust_in_site_differences"] == 1.0
+    assert noisy.details["profile_noise"] == pytest.approx(0.4, rel=0.3)
+    assert noisy.details["trust_in_site_differences"] < 0.35
+    # what the uniform models cost is still what was measured
+    for name in NAMES:
+        mix = Assignment.uniform(truth.sites, name)
+        assert noisy.predict(mix) == pytest.approx(truth.predict(mix))
+
+
+def test_quiet_profiles_are_believed() -> None:
+    _, quiet = profiled_twice(0.02)
+    assert quiet.details["trust_in_site_differences"] > 0.9

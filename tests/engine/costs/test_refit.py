@@ -49,7 +49,7 @@ def test_it_learns_a_wrong_level_and_predicts_unseen_mixes_better() -> None:
         off = [guess.predict_ratio(m) - truth.predict_ratio(m) for m in unseen]
         return float(np.sqrt(np.mean(np.square(off))))
 
-    assert fitted.strength > 0
+    assert fitted.strength[0] > 0
     assert error(fitted.table) < 0.4 * error(table)
     assert fitted.error_after < fitted.error_before
     assert fitted.error_held_out < fitted.error_before
@@ -72,9 +72,9 @@ def test_noise_alone_changes_next_to_nothing() -> None:
 def test_held_out_residuals_are_those_of_fits_without_the_candidate() -> None:
     table = problems.table(sites=12, activations=3)
     composed = measure(biased(table), mixes(table, 7, 4), noise=0.002)
-    fitted = refit(table, composed, strengths=(1.0,))
+    fitted = refit(table, composed, strengths=[(1.0, 1.0)])
     assert [r.assignment for r in fitted.residuals] == [c.assignment.hash for c in composed]
-    without = refit(table, composed[1:], strengths=(1.0,))
+    without = refit(table, composed[1:], strengths=[(1.0, 1.0)])
     expected = composed[0].ratio - without.table.predict_ratio(composed[0].assignment)
     assert fitted.residuals[0].held_out == pytest.approx(expected, abs=1e-9)
     assert fitted.residuals[0].before == pytest.approx(
