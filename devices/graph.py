@@ -11,7 +11,9 @@ import onnx
 from devices import activations
 from devices.errors import BadRequest
 from devices.graph_basics import ImageInput, image_input, label, opset
-from devices.graph_forms import Index, Match, emit, match
+from devices.graph_emit import emit
+from devices.graph_index import Index
+from devices.graph_match import Match, match
 from devices.shapes import static_shapes
 from devices.untrusted import check_untrusted
 

@@ -14,7 +14,7 @@ import onnx
 from devices import graph, targets
 from devices.decode import decode_nodes
 from devices.errors import MeasurementFailed
-from devices.graph_forms import Index
+from devices.graph_index import Index
 from devices.protocol import Memory
 from devices.shapes import static_shapes
 from devices.targets import Target
@@ -80,8 +80,8 @@ def arena_bytes(model: onnx.ModelProto, *, int8: bool) -> int:
     node that is the last reader of an input of the same size. In fp32 the nodes of one activation
     site count as one such node, since both CPU runtimes run them as one kernel (or within the
     convolution); in int8 they run, and count, one by one, with one byte an element outside the
-    head's decode, which stays in float, and quantise and dequantise nodes count as nothing. The image belongs to the caller and weights are no
-    activations: neither counts.
+    head's decode, which stays in float; quantise and dequantise nodes count as nothing. The image
+    belongs to the caller and weights are no activations: neither counts.
 
     Raises:
         MeasurementFailed: the shape of a tensor does not follow from the graph's inputs.
