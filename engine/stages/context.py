@@ -29,8 +29,9 @@ class SearchSpec:
     """One search: a model, a target, data, limits. Ratios count against the original activation.
 
     ``data`` is a data.yaml or its folder, None for a cost study. ``epochs`` is what each pick is
-    trained for in all; None takes the recipe's own. ``lease_s`` is how long one measurement may hold
-    the device (the final one; those on the way take about half). ``out`` is the folder that everything lands in.
+    trained for in all; None takes the recipe's own. ``lease_s`` is how long one measurement may
+    hold the device (the final one; those on the way take half). ``out`` is the folder that
+    everything lands in.
     """
 
     model: Path
