@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,14 @@ def _secret_key() -> str:
     if key := env.text("ACTNAS_SECRET_KEY"):
         return key
     path = VAR / "secret_key"
-    try:
-        with path.open("x") as file:
-            path.chmod(0o600)
+    if not path.exists():
+        # Whole or not at all: several processes may start at once, and all must read the same key.
+        handle, part = tempfile.mkstemp(dir=VAR)  # readable by this user only
+        with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass  # made by an earlier start
+        with suppress(FileExistsError):  # another process was first
+            os.link(part, path)
+        os.unlink(part)
     return path.read_text()
 
 

@@ -18,9 +18,10 @@ from tests.webapp.conftest import People, Worker
 from webapp.jobs.choices import State
 from webapp.jobs.context import JobContext
 from webapp.jobs.models import Job
+from webapp.jobs.services import park
 from webapp.pool.choices import DeviceState
 from webapp.pool.models import Host, NoiseCheck
-from webapp.pool.services import ensure_local
+from webapp.pool.services import agent_beat, ensure_local
 from webapp.searches import services
 from webapp.searches.models import Measurement, Search
 from webapp.searches.surroundings import SearchSurroundings, content_hash
@@ -137,3 +138,23 @@ def test_two_jobs_cannot_lease_one_host(search: Search, people: People) -> None:
     Host.objects.filter(pk=host.pk).update(lease_heartbeat="2020-01-01T00:00Z")
     assert Host.objects.lease(host.pk, job=two)  # its holder went silent
     assert not Host.objects.keep(host.pk, job=one)
+
+
+def test_a_measurement_that_cannot_start_says_why(search: Search, site: Path) -> None:
+    with pytest.raises(Pending):
+        surroundings(search).measure(job(tiny_model(site / "tiny.onnx")))
+    assert search.job is not None
+    assert Job.objects.claim(search.job.pk, worker="w") is not None
+    search.job.refresh_from_db()
+    park(search.job, waits_for={Job.objects.get(kind="measure").pk}, message="measurement a-a")
+    search.job.refresh_from_db()
+
+    def said() -> str:
+        (row,) = services.progress(search).waiting
+        return str(row["message"])
+
+    assert said() == "waits until the agent of here is back"
+    agent_beat(Host.objects.get())
+    assert said() == ""
+    Host.objects.get().devices.update(enabled=False)
+    assert said() == "waits until This machine on here is back in service"

@@ -133,6 +133,13 @@ class Agent:
             if child.process is not None and child.is_running():
                 child.process.kill()
                 child.process.wait()
+        self._resume_later()
+
+    def _resume_later(self) -> None:
+        try:
+            services.resume_later()
+        except (DatabaseError, RedisError) as error:
+            log.warning("agent: %s; the next agent finds what was cut short", error)
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -27,6 +27,7 @@ LONG_SILENCE = timedelta(seconds=180)  # ... one whose process still lives here 
 LOST_AFTER = timedelta(
     seconds=5
 )  # a queued job that Redis does not know after this is pushed again
+UNNEEDED = "nobody needs it any more"  # why a job was cancelled that may well be needed again
 OVERTIME = timedelta(seconds=60)  # past its deadline for so long, a job is ended from outside
 
 
@@ -150,7 +151,7 @@ def _release(job: Job) -> None:
     """Cancel what only ``job`` needed."""
     for other in job.needs.filter(state__in=ALIVE):
         if not other.needed_by.filter(state__in=ALIVE).exists():
-            cancel(other, reason="nobody needs it any more")
+            cancel(other, reason=UNNEEDED)
 
 
 def _wake_waiting_for(job: Job) -> None:
@@ -192,18 +193,34 @@ def _recover_dead() -> int:
     return count
 
 
+def resume_later() -> int:
+    """Queue again what ran in workers of this machine that were stopped; how many jobs.
+
+    For who stops workers on purpose: that counts as no attempt.
+    """
+    here = Job.objects.filter(state=State.RUNNING)
+    stopped = [job for job in here if is_here(job.worker) and not is_alive(job.worker)]
+    return sum(_requeue_lost(job, why="its worker was stopped", attempts=0) for job in stopped)
+
+
 def recover(job: Job, *, why: str) -> bool:
     """Queue a job again whose run was lost, or fail it after the last attempt."""
     if job.attempt >= job.max_attempts:
         reason = f"{why} in attempt {job.attempt} of {job.max_attempts}"
         return end(job.pk, state=State.FAILED, claim=job.claim, reason=reason, fault=Fault.OURS)
+    return _requeue_lost(job, why=why, attempts=1)
+
+
+def _requeue_lost(job: Job, *, why: str, attempts: int) -> bool:
     with transaction.atomic():
         # The claim moves on too: should the lost run come back, it no longer owns the job.
         mine = Job.objects.filter(pk=job.pk, state=State.RUNNING, claim=job.claim)
         if mine.update(claim=F("claim") + 1) != 1:
             return False
         log.warning("job %s (%s): %s; queued again", job.pk, job.kind, why)
-        return requeue(job.pk, states=(State.RUNNING,), attempt=F("attempt") + 1, message=why)
+        return requeue(
+            job.pk, states=(State.RUNNING,), attempt=F("attempt") + attempts, message=why
+        )
 
 
 def _push_lost() -> int:

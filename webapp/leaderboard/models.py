@@ -36,12 +36,12 @@ class Entry(models.Model):
     """A published result: ONE exported file, and what was measured on that very file."""
 
     id = models.CharField(primary_key=True, max_length=12, default=new_id, editable=False)
-    search = models.ForeignKey(Search, on_delete=models.PROTECT, related_name="entries")
+    search = models.ForeignKey(Search, on_delete=models.RESTRICT, related_name="entries")
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="entries"
     )
-    detector = models.ForeignKey(Detector, on_delete=models.PROTECT, related_name="entries")
-    data_set = models.ForeignKey(DataSet, on_delete=models.PROTECT, related_name="entries")
+    detector = models.ForeignKey(Detector, on_delete=models.RESTRICT, related_name="entries")
+    data_set = models.ForeignKey(DataSet, on_delete=models.RESTRICT, related_name="entries")
     arm = models.CharField(max_length=60, help_text="its name among the search's arms")
     name = models.CharField(max_length=120)
     family = models.CharField(max_length=40)
@@ -71,6 +71,9 @@ class Entry(models.Model):
     ratio_low = models.FloatField(null=True, help_text="null where modelled")
     ratio_high = models.FloatField(null=True)
     ratio_to_uploaded = models.FloatField(null=True)
+    ratio_one_table = models.FloatField(
+        null=True, help_text="modelled Ethos-U: against the standard with SiLU as one table"
+    )
     memory = models.FloatField(null=True)
     memory_unit = models.CharField(max_length=3, blank=True)
     memory_ratio = models.FloatField(null=True)

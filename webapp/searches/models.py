@@ -37,9 +37,9 @@ class SearchRequest(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="requests"
     )
     name = models.CharField(max_length=120)
-    detector = models.ForeignKey(Detector, on_delete=models.PROTECT, related_name="requests")
+    detector = models.ForeignKey(Detector, on_delete=models.RESTRICT, related_name="requests")
     data_set = models.ForeignKey(
-        DataSet, null=True, blank=True, on_delete=models.PROTECT, related_name="requests"
+        DataSet, null=True, blank=True, on_delete=models.RESTRICT, related_name="requests"
     )
     targets = models.JSONField(help_text="ids, in the order in which they were asked for")
     activations = models.JSONField(help_text="candidates, in catalog order")

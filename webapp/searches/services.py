@@ -110,6 +110,8 @@ def _check_wish(wish: Wish) -> None:
     _check_range("epochs", wish.epochs, above=0, most=settings.MAX_EPOCHS)
     _check_range("time_limit_min", wish.time_limit_min, above=0, most=settings.MAX_TIME_LIMIT_MIN)
     _check_range("imgsz", wish.imgsz, above=31, most=2048)
+    if not 0 <= wish.seed < 2**31:
+        raise Refused(f"seed is {wish.seed}; accepted: 0 to {2**31 - 1}")
     if wish.imgsz is not None and wish.imgsz % 32:
         raise Refused(f"imgsz is {wish.imgsz}; accepted: multiples of 32 from 32 to 2048")
 
@@ -205,18 +207,34 @@ def progress(search: Search) -> Progress:
 
 
 def _waiting(job: Job) -> list[dict[str, Any]]:
-    rows = job.waits_for.filter(state__in=ALIVE).select_related("training", "measurement")
+    rows = job.waits_for.filter(state__in=ALIVE).select_related(
+        "training", "measurement__device__host"
+    )
     return [
         {
             "kind": other.kind,
             "title": _title(other),
             "state": other.state,
             "fraction": other.progress,
-            "message": other.message,
+            "message": _trouble(other) or other.message,
             "position": other.position,
         }
         for other in rows
     ]
+
+
+def _trouble(job: Job) -> str:
+    """Why a queued measurement will not start soon, where that is known."""
+    if job.kind != Kind.MEASURE or job.state != State.QUEUED:
+        return ""
+    device = job.measurement.device
+    if device is None:
+        return "its device was removed from the pool"
+    if not device.enabled:
+        return f"waits until {device} is back in service"
+    if not device.host.has_agent:
+        return f"waits until the agent of {device.host} is back"
+    return ""
 
 
 def _title(job: Job) -> str:

@@ -60,8 +60,10 @@ class _Surroundings:
         job = training.job
         if job is None:
             raise EngineError(f"training {spec.hash} has no job")
-        if job.state in {State.FAILED, State.CANCELLED} and _ended_before(job, self.context.job):
-            # Somebody else's attempt; a new search may try again.
+        if job.state in {State.FAILED, State.CANCELLED} and (
+            job.reason == jobs.UNNEEDED or _ended_before(job, self.context.job)
+        ):
+            # Given up because nobody needed it, or failed for somebody else: a new try is due.
             jobs.restart(job)
             job.refresh_from_db()
         if job.state == State.FINISHED:

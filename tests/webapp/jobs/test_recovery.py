@@ -133,3 +133,16 @@ def test_a_process_with_the_same_number_is_another_process() -> None:
     host, pid, start = me.split(":")
     assert not processes.is_alive(f"{host}:{pid}:{float(start) - 100:.2f}")
     assert psutil.pid_exists(int(pid))
+
+
+def test_a_stop_on_purpose_counts_as_no_attempt(tmp_path: Path, start: Start) -> None:
+    job = create(tmp_path, max_attempts=1)
+    worker = start()
+    horse = worker_of(job, claim=1)
+    worker.kill()
+    worker.wait()
+    wait_until(lambda: not processes.is_alive(horse), seconds=20)
+    assert services.resume_later() == 1
+    job.refresh_from_db()
+    assert (job.state, job.attempt, job.message) == (State.QUEUED, 1, "its worker was stopped")
+    assert services.resume_later() == 0

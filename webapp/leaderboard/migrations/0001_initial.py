@@ -81,6 +81,13 @@ class Migration(migrations.Migration):
                 ("ratio_low", models.FloatField(help_text="null where modelled", null=True)),
                 ("ratio_high", models.FloatField(null=True)),
                 ("ratio_to_uploaded", models.FloatField(null=True)),
+                (
+                    "ratio_one_table",
+                    models.FloatField(
+                        help_text="modelled Ethos-U: against the standard with SiLU as one table",
+                        null=True,
+                    ),
+                ),
                 ("memory", models.FloatField(null=True)),
                 ("memory_unit", models.CharField(blank=True, max_length=3)),
                 ("memory_ratio", models.FloatField(null=True)),
@@ -111,7 +118,7 @@ class Migration(migrations.Migration):
                 (
                     "data_set",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.RESTRICT,
                         related_name="entries",
                         to="catalog.dataset",
                     ),
@@ -119,7 +126,7 @@ class Migration(migrations.Migration):
                 (
                     "detector",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.RESTRICT,
                         related_name="entries",
                         to="catalog.detector",
                     ),
@@ -135,7 +142,7 @@ class Migration(migrations.Migration):
                 (
                     "search",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.RESTRICT,
                         related_name="entries",
                         to="searches.search",
                     ),

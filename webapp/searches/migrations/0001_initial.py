@@ -143,7 +143,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         blank=True,
                         null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.RESTRICT,
                         related_name="requests",
                         to="catalog.dataset",
                     ),
@@ -151,7 +151,7 @@ class Migration(migrations.Migration):
                 (
                     "detector",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.RESTRICT,
                         related_name="requests",
                         to="catalog.detector",
                     ),
