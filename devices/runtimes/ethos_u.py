@@ -32,7 +32,9 @@ _HOST_NOTE = (
     "and classes runs on the host and is not counted"
 )
 _FIXED_NOTE = "cost model only: ranges not calibrated; the mAP beside it is the fp32 file's"
-_CALIBRATED_NOTE = "int8 ranges calibrated on images; they do not move the modelled figures"
+_CALIBRATED_NOTE = (
+    "int8 ranges calibrated and biases corrected on images; that does not move the modelled figures"
+)
 _TABLE = "latency_ms_silu_table"
 
 
