@@ -270,6 +270,7 @@ def documents(
     for name, assignment, ratio, loss in plan:
         half = dice.uniform(0.004, 0.012)
         latency = base_ms * ratio
+        blocks = [] if modelled else _samples(dice, latency)
         arms.append(
             Arm(
                 name=name,
@@ -288,9 +289,12 @@ def documents(
                 memory_ratio=ratio if modelled else 0.5 + ratio / 2,
                 memory_unit=target.memory_unit,
                 lease=lease,
+                details={
+                    "samples_ms": blocks,
+                    **({"ratio_to_silu_table_baseline": 1 - (1 - ratio) / 4} if modelled else {}),
+                },
             )
         )
-        blocks = [] if modelled else _samples(dice, latency)
         samples.append(_arm_result(name, latency, ratio, half, blocks, seed))
     measured = MeasureResult.model_validate(
         {

@@ -13,19 +13,11 @@ from django.utils.safestring import SafeString
 from devices.activations import CATALOG
 from devices.targets import Target, get
 from webapp.leaderboard.models import Entry
-from webapp.leaderboard.rows import site_order
-from webapp.searches.models import Measurement
+from webapp.leaderboard.rows import arm_title, site_order
 from webapp.ui import svg
-from webapp.ui.svg.mix import title
 from webapp.ui.svg.network import DrawnSite
 
-
-def arm_title(name: str) -> str:
-    """``Uniform ReLU`` for ``uniform:relu``, ``Mix 2`` for ``mix:2``."""
-    head, _, tail = name.partition(":")
-    if head == "uniform":
-        return f"Uniform {title(tail)}"
-    return f"{head.capitalize()} {tail}".strip()
+BASELINE = "reference"  # the arm that every arm of a search is timed against
 
 
 @dataclass(frozen=True)
@@ -209,30 +201,18 @@ class Evidence:
         chosen = (self.entry.search.result or {}).get("verdict", {}).get("chosen")
         return "" if chosen is None or self.entry.is_choice else arm_title(chosen)
 
-    @cached_property
-    def measurement(self) -> dict[str, Any] | None:
-        """The result document of the lease that measured this entry's file."""
-        for row in Measurement.objects.filter(search=self.entry.search, result__isnull=False):
-            if row.document["id"] == self.lease:
-                result: dict[str, Any] = row.result or {}
-                return result
-        return None
-
     @property
     def samples(self) -> SafeString | str:
         """The entry's samples under those of its baseline; "" where latency is modelled."""
-        if self.measurement is None:
+        found = (self.entry.search.result or {}).get("arms", [])
+        arms = {arm["name"]: arm["details"].get("samples_ms") for arm in found}
+        baseline, mine = arms.get(BASELINE), arms.get(self.entry.arm)
+        if not baseline or not mine:
             return ""
-        arms = {arm["name"]: arm for arm in self.measurement["arms"]}
-        baseline, mine = arms.get(self.measurement["baseline"]), arms.get(self.entry.arm)
-        if not baseline or not mine or not mine["samples_ms"]:
-            return ""
-        return svg.distribution(
-            [
-                ("Baseline", [ms for block in baseline["samples_ms"] for ms in block]),
-                ("This model", [ms for block in mine["samples_ms"] for ms in block]),
-            ]
-        )
+        rows = [("Baseline", _flatten(baseline))]
+        if self.entry.arm != BASELINE:
+            rows.append(("This model", _flatten(mine)))
+        return svg.distribution(rows)
 
     @property
     def environment(self) -> list[tuple[str, str]]:
@@ -241,10 +221,10 @@ class Evidence:
         found = leases.get(self.lease)
         if found is None:
             return []
-        pairs = [("Harness", str(found["harness"])), ("Started", str(found["started_at"]))]
+        pairs = [("harness", str(found["harness"])), ("started", str(found["started_at"]))]
         for group in ("machine", "versions"):
             pairs += _flat(found[group])
-        return pairs
+        return [(name, value) for name, value in pairs if value]
 
     @property
     def files(self) -> list[dict[str, Any]]:
@@ -264,20 +244,18 @@ class Evidence:
 
     @property
     def command(self) -> str:
-        """The actnas command line that repeats the measurement of this assignment."""
-        return shlex.join(
-            [
-                "actnas",
-                "measure",
-                self.entry.detector.file_name,
-                "--target",
-                self.entry.target,
-                "--assignment",
-                "assignment.json",
-                "--imgsz",
-                str(self.entry.imgsz),
-            ]
-        )
+        """The actnas command line that measures this assignment again."""
+        assignment = next(name for name in self.entry.files if name.endswith("assignment.json"))
+        words = ["actnas", "measure", self.entry.detector.file_name]
+        words += ["--target", self.entry.target, "--assignment", assignment]
+        words += ["--imgsz", str(self.entry.imgsz)]
+        if self.target.needs_calibration:
+            words += ["--data", "data.yaml"]
+        return shlex.join(words)
+
+
+def _flatten(blocks: list[list[float]]) -> list[float]:
+    return [sample for block in blocks for sample in block]
 
 
 def _flat(document: dict[str, Any], head: str = "") -> list[tuple[str, str]]:

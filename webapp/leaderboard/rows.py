@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from devices.targets import TARGETS, Target
 from webapp.leaderboard.models import Entry
 from webapp.ui import svg
+from webapp.ui.svg.mix import title as activation_title
 
 _TARGETS = {target.id: target for target in TARGETS}
 
@@ -31,6 +32,14 @@ REMARKS = {
 }
 
 
+def arm_title(name: str) -> str:
+    """``Uniform ReLU`` for ``uniform:relu``, ``Mix 2`` for ``mix:2``."""
+    head, _, tail = name.partition(":")
+    if head == "uniform":
+        return f"Uniform {activation_title(tail)}"
+    return f"{head.capitalize()} {tail}".strip()
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the leaderboard."""
@@ -46,6 +55,10 @@ class Row:
     def counts(self) -> list[tuple[str, str, int]]:
         """(name, title, sites) of each activation, most used first."""
         return svg.counts(self.activations)
+
+    @property
+    def arm(self) -> str:
+        return arm_title(self.entry.arm)
 
     @property
     def remark(self) -> str:

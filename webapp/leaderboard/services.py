@@ -92,6 +92,7 @@ def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None
         "ratio_low": arm.ratio_ci[0] if arm.ratio_ci else None,
         "ratio_high": arm.ratio_ci[1] if arm.ratio_ci else None,
         "ratio_to_uploaded": _ratio_to(uploaded, arm),
+        "ratio_one_table": arm.details.get("ratio_to_silu_table_baseline"),
         "memory": arm.memory,
         "memory_unit": arm.memory_unit or "",
         "memory_ratio": arm.memory_ratio,

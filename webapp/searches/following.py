@@ -100,7 +100,8 @@ class Follow:
         for entry in (
             Entry.objects.standing()
             .filter(search__request=self.request)
-            .only("pk", "name", "arm", "search", "rank", "ratio")
+            .only("pk", "name", "arm", "search", "rank", "ratio", "is_choice")
+            .order_by("-is_choice", "ratio")
         ):
             entries.setdefault(entry.search_id, []).append(entry)
         order = {target: index for index, target in enumerate(self.request.targets)}

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from devices.targets import Target
-from webapp.leaderboard.rows import Row, bound
+from webapp.leaderboard.rows import Row, arm_title, bound
 from webapp.searches.following import BADGES
 from webapp.ui import cdn as files
 from webapp.ui import figures, svg
@@ -39,6 +39,7 @@ register.filter("mix_words", words)
 register.filter("swatch", svg.swatch)
 register.filter("curve", svg.curve)
 register.filter("activation", activation_title)
+register.filter("arm_title", arm_title)
 
 
 @register.simple_tag
