@@ -37,7 +37,9 @@ def solve(context: Context, table: CostTable, estimate: dict[str, Any]) -> list[
         except Infeasible:
             near = []  # the goal is out of reach; the sweep holds the fastest
     mixes = {s.assignment.hash: s for s in [*near, *_spread(found, SCORED - len(near))]}
-    return [s for s in mixes.values() if s.assignment != context.original]
+    # The original and the uniform models are arms of every search already.
+    known = {context.original, *context.uniforms().values()}
+    return [s for s in mixes.values() if s.assignment not in known]
 
 
 def _spread(solutions: Sequence[Solution], n: int) -> list[Solution]:
@@ -172,6 +174,8 @@ def _picks(context: Context, rows: list[dict[str, Any]]) -> list[dict[str, Any]]
     Where it cannot, the fastest that should keep the limit, and the least lossy one that gains at
     least half as much, in case the first loses more than was expected.
     """
+    if not rows:
+        return []
     limit, goal = context.spec.max_map_loss, context.spec.max_latency_ratio
 
     def keeps(row: dict[str, Any]) -> bool:
