@@ -128,7 +128,8 @@ def in_container(
 
 
 def _model(path: Path) -> None:
-    nodes, initializers = [], []
+    nodes: list[onnx.NodeProto] = []
+    initializers = []
     random = np.random.default_rng(0)
     for name, source, channels in (("a", "images", 3), ("b", "a", 8)):
         weight = random.normal(0, 0.2, (8, channels, 3, 3)).astype(np.float32)
