@@ -13,6 +13,7 @@ from devices.errors import BadRequest
 from devices.protocol import Arm, File, MeasureJob, Settings
 from devices.runtimes.base import sha256
 from engine.errors import Pending
+from engine.services import Event
 from tests.browser import factories
 from tests.webapp.conftest import People, Worker
 from webapp.jobs.choices import State
@@ -158,3 +159,24 @@ def test_a_measurement_that_cannot_start_says_why(search: Search, site: Path) ->
     assert said() == ""
     Host.objects.get().devices.update(enabled=False)
     assert said() == "waits until This machine on here is back in service"
+
+
+def test_a_waiting_stage_moves_with_what_it_waits_for(search: Search, site: Path) -> None:
+    asking = surroundings(search)
+    asking.emit(Event("inspect", "started", "Inspect the model"))
+    asking.emit(Event("inspect", "finished", "Inspect the model"))
+    asking.emit(Event("cost", "started", "Measure the uniform models"))
+    with pytest.raises(Pending):
+        asking.measure(job(tiny_model(site / "tiny.onnx")))
+    assert search.job is not None
+    claimed = Job.objects.claim(search.job.pk, worker="w")
+    assert claimed is not None
+    park(claimed, waits_for=asking.context.blocked_by, message="measurement a-a")
+    Job.objects.filter(kind="measure").update(progress=0.5)
+    search = Search.objects.get(pk=search.pk)
+    at = services.progress(search)
+    assert (at.state, at.stage, at.fraction) == ("waiting", "cost", 0.75)
+    assert [(row["name"], row["fraction"]) for row in at.stages] == [
+        ("inspect", 1.0),
+        ("cost", 0.5),
+    ]

@@ -19,6 +19,7 @@ from webapp.jobs import services as jobs
 from webapp.jobs.choices import ALIVE, FINAL, Kind, State
 from webapp.jobs.models import Job
 from webapp.pool.services import choose_device
+from webapp.searches import stages
 from webapp.searches.choices import Recipe
 from webapp.searches.models import Search, SearchEvent, SearchRequest
 
@@ -193,23 +194,32 @@ def progress(search: Search) -> Progress:
             waiting=[],
             is_final=True,
         )
+    needed = _needed(job) if job.state == State.WAITING else []
+    rows = [dict(row) for row in search.stages]
+    if needed:
+        # The stage moves with what it waits for: the search itself is not running.
+        done = sum(1.0 if other.is_final else other.progress for other in needed) / len(needed)
+        for row in rows:
+            if row["name"] == search.stage:
+                row["fraction"] = max(row["fraction"], min(done, 0.99))
     return Progress(
         state=job.state,
-        fraction=job.progress,
+        fraction=1.0 if job.state == State.FINISHED else stages.overall(rows),
         stage=search.stage,
         message=job.message,
         reason=job.reason,
         position=job.position,
-        stages=search.stages,
-        waiting=_waiting(job) if job.state == State.WAITING else [],
+        stages=rows,
+        waiting=_waiting(needed),
         is_final=job.state in FINAL,
     )
 
 
-def _waiting(job: Job) -> list[dict[str, Any]]:
-    rows = job.waits_for.filter(state__in=ALIVE).select_related(
-        "training", "measurement__device__host"
-    )
+def _needed(job: Job) -> list[Job]:
+    return list(job.waits_for.select_related("training", "measurement__device__host"))
+
+
+def _waiting(needed: list[Job]) -> list[dict[str, Any]]:
     return [
         {
             "kind": other.kind,
@@ -219,7 +229,8 @@ def _waiting(job: Job) -> list[dict[str, Any]]:
             "message": _trouble(other) or other.message,
             "position": other.position,
         }
-        for other in rows
+        for other in needed
+        if not other.is_final
     ]
 
 
