@@ -21,6 +21,7 @@ from webapp.ui import cdn
 
 CHECK_MS = 90_000  # the validation of an upload by a real worker, on a busy machine
 SHOTS = ROOT / "var" / "screenshots"
+PATIENCE_MS = 30_000  # of everything else: machines that test are busy
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--no-first-run"]
 _RUN_AXE = """async () => {
   const { violations } = await axe.run();
@@ -85,6 +86,7 @@ def axe(npm_file: Callable[[str, str, str], bytes]) -> str:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=machine.chromium(), args=FLAGS)
         yield browser
@@ -124,7 +126,7 @@ def open_context(
 
     def make(**options: Any) -> BrowserContext:
         context = chromium.new_context(base_url=site.url, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         answer_for_cdn(context, libraries)
         context.on("page", eyes.watch)
         made.append(context)

@@ -163,7 +163,7 @@ class Evidence:
     def arms(self) -> list[ArmRow]:
         documents = self.entry.arms
         ratios = [1.0]
-        maps = []
+        maps: list[float] = []
         yardstick = None
         for arm in documents:
             if arm["latency_ratio"] is not None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 
-_Base = forms.BaseForm if TYPE_CHECKING else object
 
-
-class Accessible(_Base):
+class Accessible(forms.BaseForm):
     """Mixin: no colon after labels, and no autofocus, which would skip what stands above a form."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -58,8 +58,8 @@ def _mark(
     left, right = place(low), place(high)
     shapes = [_line("whisker", (left, middle), (right, middle))]
     shapes += [_line("whisker-end", (x, middle - 4), (x, middle + 4)) for x in (left, right)]
-    dot = {"class": "dot", "cx": place(value), "cy": middle, "r": 3.2}
-    return [*shapes, element("circle", attributes=dot)]
+    dot = element("circle", attributes={"class": "dot", "cx": place(value), "cy": middle, "r": 3.2})
+    return [*shapes, dot]
 
 
 def _line(css: str, start: tuple[float, float], end: tuple[float, float]) -> SafeString:

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from webapp.ui import figures
 from webapp.ui.svg.element import drawing, element
 
-_WIDTH = 640.0
+_WIDTH = 960.0
 _ROW = 74.0
 _AXIS = 26.0
 
@@ -28,7 +28,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(i * step, 10) for i in range(first, math.floor(high / step) + 1)]
 
 
-def distribution(rows: Sequence[tuple[str, Sequence[float]]], *, bins: int = 64) -> SafeString:
+def distribution(rows: Sequence[tuple[str, Sequence[float]]], *, bins: int = 96) -> SafeString:
     """A histogram a row on a shared axis in ms, with the median marked.
 
     The axis ends at the 99th percentile of the slower row; later samples count in the last bin,

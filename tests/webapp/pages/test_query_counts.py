@@ -1,0 +1,54 @@
+"""How many queries each page makes: pinned, and the same however many rows there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.webapp.pages.conftest import World
+
+Browse = Callable[[User | None], Client]
+
+# Session and user (2) included; measured, then pinned: a higher number needs a reason.
+COUNTS = {
+    "/": 8,
+    "/?target=all": 7,
+    "/entries/{entry}/": 3,
+    "/searches/": 6,
+    "/searches/{running}/": 6,
+    "/searches/{running}/live/": 6,
+    "/devices/": 7,
+    "/accounts/": 8,
+    "/models/{model}/": 4,
+    "/data-sets/{data_set}/": 3,
+    "/searches/new/": 7,
+}
+
+
+@pytest.mark.parametrize("path", COUNTS)
+def test_the_number_of_queries_does_not_grow_with_the_rows(
+    world: World, browse: Browse, path: str
+) -> None:
+    client = browse(world.alice)
+    names = {
+        "entry": world.entry(1).pk,
+        "running": world.running().pk,
+        "model": world.model.pk,
+        "data_set": world.data.pk,
+    }
+    few = _count(client, path.format(**names))
+    for seed in range(2, 6):
+        world.entry(seed)
+        world.running()
+    assert (few, _count(client, path.format(**names))) == (COUNTS[path], COUNTS[path])
+
+
+def _count(client: Client, path: str) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(path).status_code == 200
+    return len(queries)
