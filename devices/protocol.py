@@ -60,6 +60,7 @@ class MeasureJob(_Document):
     calibration: File | None = None
     settings: Settings = Settings()
     profile: bool = Field(default=False, description="also return the per-site profile of each arm")
+    memory: bool = Field(default=True, description="also take the memory figure of each arm")
     keep_files: str | None = Field(
         default=None, description="folder that keeps each converted artefact as <arm name>.<suffix>"
     )

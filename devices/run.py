@@ -130,8 +130,8 @@ def _measured(
     results = []
     for n, each in enumerate(arms):
         name = each.arm.name
-        report(0.8 + 0.2 * n / len(arms), f"memory{' and profile' * job.profile} of {name}")
-        if each.artefact.sha256 not in memories:
+        report(0.8 + 0.2 * n / len(arms), f"last figures of {name}")
+        if job.memory and each.artefact.sha256 not in memories:
             memories[each.artefact.sha256] = runtime.memory(
                 each.artefact.path, target=target, threads=threads
             )
@@ -146,7 +146,7 @@ def _measured(
                 ratio=estimate.ratio,
                 ratio_interval=Interval(low=estimate.low, high=estimate.high),
                 samples_ms=mine,
-                memory=memories[each.artefact.sha256],
+                memory=memories.get(each.artefact.sha256),
                 profile=_profile(runtime, each, threads) if job.profile else None,
                 details=each.artefact.details,
             )

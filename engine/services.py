@@ -73,6 +73,7 @@ class LocalServices:
         self._trainings = trainings
         self._on_event = on_event
         self._timeout_s = measure_timeout_s
+        self._trains = False
 
     def measure(self, job: MeasureJob) -> MeasureResult:
         from devices.transports import local
@@ -85,7 +86,15 @@ class LocalServices:
     def train(self, spec: TrainingSpec) -> Path:
         from engine import training
 
-        return training.run(spec, folder=self._trainings / spec.hash, services=self)
+        folder = self._trainings / spec.hash
+        if self._trains:  # the training that another one starts from
+            return training.run(spec, folder=folder, services=self)
+        self._trains = True
+        try:
+            with hostlock.yielding():  # measurements of other processes wait for pause points
+                return training.run(spec, folder=folder, services=self)
+        finally:
+            self._trains = False
 
     def emit(self, event: Event) -> None:
         if self._on_event is not None:

@@ -20,7 +20,7 @@ from engine import evaluation, threads
 from engine.arms import MIX, ORIGINAL, REFERENCE, UPLOADED
 from engine.data import Split
 from engine.evaluation import Evaluation
-from engine.stages.context import Context
+from engine.stages.context import FINAL, Context
 from engine.training.run import EXPORTED, WEIGHTS, read_summary
 
 MIN_BOXES = 20  # a class with fewer test boxes is left out of mAP, by name
@@ -136,7 +136,7 @@ def scorable(
 def measure(context: Context, converted: dict[str, Any]) -> MeasureResult:
     """The final paired measurement of every arm's own file against the reference arm, one lease."""
     job = MeasureJob(
-        id="final",
+        id=FINAL,
         target=context.spec.target,
         arms=[
             JobArm(name=name, file=context.file(facts), ready=True)

@@ -22,6 +22,7 @@ from engine.stages.store import StageStore
 from engine.training.spec import Phase, TrainingSettings, TrainingSpec
 
 Recipe = Literal["paper", "supernet"]
+FINAL = "final"  # id of the measurement whose figures are published
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,13 @@ class Context:
         return {name: a for name, a in found.items() if a != self.original}
 
     def measure(self, job: MeasureJob) -> MeasureResult:
-        """The result of ``job``, from the store if it was measured before."""
+        """The result of ``job``, from the store if it was measured before.
+
+        Memory takes a process an arm: it is left out on the way unless the search limits it.
+        """
+        if job.id != FINAL:
+            limited = self.spec.max_memory_ratio is not None
+            job = job.model_copy(update={"memory": limited})
         key = job.model_dump_json(exclude={"id"})
         document = self.store.remembered(
             f"measure {key}", lambda: self.services.measure(job).model_dump(mode="json")
