@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO
 
 from pydantic import ValidationError
@@ -44,7 +45,8 @@ def run(
     """Runs ``job`` in ``python -m devices``, alone on this host if its target is measured.
 
     ``timeout_s`` counts from the start of the process, not from the wait for the host.
-    ``cancelled`` is asked several times a second, while waiting too.
+    ``cancelled`` is asked several times a second, while waiting too. ``progress`` is called on this
+    thread with a share within 0..1 and a line; an error that it raises ends the device and passes.
 
     Raises:
         BadRequest, Unsupported: as the device said.
@@ -76,7 +78,8 @@ class _Device:
     """The process, in a group of its own so that nothing it starts outlives it."""
 
     def __init__(self, job: Path, result: Path, progress: Progress | None) -> None:
-        self._progress = progress
+        self._progress = progress or (lambda share, text: None)
+        self._said: SimpleQueue[tuple[float, str]] = SimpleQueue()
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
         root = str(Path(devices.__file__).parents[1])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
@@ -97,6 +100,7 @@ class _Device:
     def wait(self, timeout_s: float, stop: Cancelled) -> int:
         deadline = time.monotonic() + timeout_s
         while True:
+            self._deliver()
             try:
                 status = self._process.wait(timeout=_POLL_S)
             except subprocess.TimeoutExpired:
@@ -107,7 +111,13 @@ class _Device:
                     ) from None
             else:
                 self._reader.join(timeout=5)
+                self._deliver()
                 return status
+
+    def _deliver(self) -> None:
+        """Progress goes out on the caller's thread: what it raises ends the job."""
+        while not self._said.empty():  # this thread alone takes from it
+            self._progress(*self._said.get())
 
     def kill(self) -> None:
         """Ends the whole process group, also after a normal end: helpers may be left."""
@@ -138,8 +148,7 @@ class _Device:
                 document = _json(line)
                 share = document.get("progress")
                 if isinstance(share, int | float):
-                    if self._progress is not None:
-                        self._progress(float(share), str(document.get("text", "")))
+                    self._said.put((float(share), str(document.get("text", ""))))
                 else:
                     self._lines.append(line)
 

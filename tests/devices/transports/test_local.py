@@ -80,6 +80,17 @@ def test_cancelling_ends_it(endless: MeasureJob) -> None:
     assert _devices() == []
 
 
+def test_an_error_of_the_listener_ends_it(endless: MeasureJob) -> None:
+    def listen(share: float, text: str) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        if text.startswith("block"):
+            raise LookupError("the job's row is gone")
+
+    with pytest.raises(LookupError, match="row is gone"):
+        local.run(endless, timeout_s=120, progress=listen)
+    assert _devices() == []
+
+
 def test_cancelling_ends_the_wait_for_the_host(endless: MeasureJob) -> None:
     asked = 0
 
@@ -126,17 +137,19 @@ def test_a_crash_is_told_in_one_line(
 
 def test_a_measured_job_has_the_host_alone(endless: MeasureJob) -> None:
     """A training beside it is held at its pause point until the job is over."""
-    measures, over = threading.Event(), threading.Event()
+    trains, measures, over = threading.Event(), threading.Event(), threading.Event()
     paused: list[float] = []
 
     def train() -> None:
         with hostlock.yielding():
+            trains.set()
             while not over.is_set():
                 paused.append(hostlock.pause_point())
                 time.sleep(0.01)
 
     trainer = threading.Thread(target=train)
     trainer.start()
+    trains.wait()
     try:
         with pytest.raises(MeasurementFailed, match="cancelled"):
             local.run(
