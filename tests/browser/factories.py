@@ -108,7 +108,7 @@ def data_set(owner: User, *, name: str = "Wonderland", public: bool = True) -> D
     """A data set that has passed its check."""
     names = ["grin", "paw", "tail", "hat", "teapot"]
     boxes = {
-        split: {str(i): n * (5 - i) for i in range(len(names))}
+        split: {name: n * (5 - i) for i, name in enumerate(names)}
         for split, n in (("train", 120), ("val", 40), ("test", 90))
     }
     return DataSet.objects.create(

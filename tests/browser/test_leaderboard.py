@@ -91,7 +91,7 @@ def test_an_entry_shows_its_evidence_and_gives_its_files(page: Page, site: Site)
     expect(page.locator("#command")).to_contain_text("--target cpu-openvino-fp32")
     with page.expect_download() as download:
         page.get_by_role("link", name="assignment.json").click()
-    assert "fictional assignment.json" in download.value.path().read_text()
+    assert "mix/assignment.json" in download.value.path().read_text()
 
 
 def test_the_colours_can_be_switched_and_stay(page: Page, site: Site) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import CHECK_MS, Site, shoot, sign_in, upload_model
+from tests.browser.conftest import CHECK_MS, Site, shoot, sign_in, upload_model, violations
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_checkpoint_is_uploaded_and_checked(page: Page, site: Site, abd_checkpoint: Path) -> None:
+def test_a_checkpoint_is_uploaded_and_checked(
+    page: Page, site: Site, axe: str, abd_checkpoint: Path
+) -> None:
     sign_in(page)
     upload_model(page, abd_checkpoint)
     figures = page.locator("dl.figures").inner_text()
@@ -22,6 +24,8 @@ def test_a_checkpoint_is_uploaded_and_checked(page: Page, site: Site, abd_checkp
     assert "YOLOv8n" in figures
     expect(page.locator("svg.strip rect")).to_have_count(57)
     shoot(page, "model-real")
+    problems = violations(page, axe)
+    assert problems == []
 
 
 def test_a_dropped_file_that_is_no_model_is_refused_in_words(page: Page, site: Site) -> None:
@@ -70,4 +74,5 @@ def test_a_data_set_is_uploaded_without_javascript(
         page.wait_for_timeout(1000)
         page.reload()
     assert "24" in page.locator("dl.figures").inner_text()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("Single")  # most bonds are single
     shoot(page, "data-set-real")

@@ -11,7 +11,6 @@ from webapp.catalog.models import DataSet
 class ClassRow:
     """One class: its name and how many boxes each split holds, in the order of the splits."""
 
-    index: int
     name: str
     boxes: tuple[int, ...]
 
@@ -22,12 +21,7 @@ class ClassRow:
 
 def class_table(data_set: DataSet) -> list[ClassRow]:
     """The classes that have a box, most boxes first."""
-    rows = [
-        ClassRow(
-            index,
-            name,
-            tuple(data_set.boxes.get(split, {}).get(str(index), 0) for split in data_set.images),
-        )
-        for index, name in enumerate(data_set.names)
-    ]
-    return sorted((row for row in rows if row.total), key=lambda row: (-row.total, row.index))
+    splits = [data_set.boxes.get(split, {}) for split in data_set.images]
+    names = {name for boxes in splits for name in boxes}
+    rows = [ClassRow(name, tuple(boxes.get(name, 0) for boxes in splits)) for name in names]
+    return sorted(rows, key=lambda row: (-row.total, row.name))

@@ -101,7 +101,7 @@ class DataSet(Upload):
     folder = models.CharField(max_length=300, blank=True, help_text="relative to settings.FOLDERS")
     names = models.JSONField(default=list, help_text="class names, by index")
     images = models.JSONField(default=dict, help_text="images a split")
-    boxes = models.JSONField(default=dict, help_text="{split: {class index: boxes}}")
+    boxes = models.JSONField(default=dict, help_text="{split: {class name: boxes}}")
 
     class Meta(Upload.Meta):
         verbose_name = "data set"

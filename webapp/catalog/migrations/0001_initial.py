@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 ("images", models.JSONField(default=dict, help_text="images a split")),
                 (
                     "boxes",
-                    models.JSONField(default=dict, help_text="{split: {class index: boxes}}"),
+                    models.JSONField(default=dict, help_text="{split: {class name: boxes}}"),
                 ),
                 (
                     "job",
