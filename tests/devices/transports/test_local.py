@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -35,8 +36,12 @@ def endless(tmp_path: Path) -> MeasureJob:
 
 def _devices() -> list[psutil.Process]:
     """Device processes below this one."""
-    below = psutil.Process().children(recursive=True)
-    return [p for p in below if p.is_running() and "devices" in p.cmdline()]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # ended meanwhile, or a zombie
+            if "devices" in process.cmdline():
+                found.append(process)
+    return found
 
 
 def test_a_job_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
