@@ -74,7 +74,7 @@ def test_a_search_survives_a_kill_in_every_stage(
         "epochs": 3,
         "max_map_loss": 1.0,
     }
-    request = script.search(wish, limit_s=1500, seen=strike)
+    request = script.search(wish, limit_s=2400, seen=strike)
     (search,) = request["searches"]
     assert search["state"] == "finished", search
     assert len(killed) >= 6, killed
