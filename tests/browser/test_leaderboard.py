@@ -53,7 +53,7 @@ def test_the_address_holds_the_whole_selection(page: Page, site: Site) -> None:
 
 def test_the_scatter_says_what_the_table_says(page: Page, site: Site) -> None:
     page.goto(OPENVINO)
-    page.wait_for_function("window.Chart && Chart.getChart(document.querySelector('canvas'))")
+    page.wait_for_function("() => window.Chart && Chart.getChart(document.querySelector('canvas'))")
     points = page.evaluate("Chart.getChart(document.querySelector('canvas')).data.datasets[0].data")
     links = page.locator("tbody th a").evaluate_all("all => all.map((a) => a.pathname)")
     assert {point["url"] for point in points} == set(links)
@@ -68,7 +68,7 @@ def test_the_scatter_says_what_the_table_says(page: Page, site: Site) -> None:
 
 def test_a_click_on_a_point_opens_its_entry(page: Page, site: Site) -> None:
     page.goto(OPENVINO)
-    page.wait_for_function("window.Chart && Chart.getChart(document.querySelector('canvas'))")
+    page.wait_for_function("() => window.Chart && Chart.getChart(document.querySelector('canvas'))")
     spot = page.evaluate(
         """() => {
           const chart = Chart.getChart(document.querySelector("canvas"));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,25 @@ def test_a_checkpoint_is_uploaded_and_checked(
     shoot(page, "model-real")
     problems = violations(page, axe)
     assert problems == []
+
+
+def test_the_bar_shows_how_much_was_sent(page: Page, site: Site, abd_checkpoint: Path) -> None:
+    sign_in(page)
+    page.goto("/models/upload/")
+    page.get_by_label("Model file").set_input_files(abd_checkpoint)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 3e6}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+    page.get_by_role("button", name="Upload").click()
+    # A function, because the policy of the page forbids to evaluate text.
+    page.wait_for_function(
+        """() => {
+          const { value } = document.querySelector("progress");
+          return value > 0 && value < 1;
+        }"""
+    )
+    expect(page.locator(".upload-status")).to_contain_text("of 6.6 MiB sent")
+    shoot(page, "upload-under-way")
+    page.wait_for_url(re.compile(r"/models/\w{12}/$"))
 
 
 def test_a_dropped_file_that_is_no_model_is_refused_in_words(page: Page, site: Site) -> None:

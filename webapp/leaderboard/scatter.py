@@ -11,7 +11,7 @@ from webapp.leaderboard.models import Entry
 from webapp.leaderboard.rows import bound
 from webapp.ui.svg.mix import colour, counts
 
-MOST_POINTS = 400
+MOST_POINTS = 200
 FIELDS = (
     "name",
     "arm",
