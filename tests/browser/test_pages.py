@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Site, shoot, sign_in, violations
 
@@ -79,12 +79,12 @@ def test_pages_work_without_javascript(
 ) -> None:
     page = open_context(java_script_enabled=False).new_page()
     page.goto("/?target=cpu-openvino-fp32")
-    assert page.get_by_role("row").count() == 7
+    expect(page.get_by_role("row")).to_have_count(7)
     page.get_by_role("row").nth(1).get_by_role("link").click()
-    assert page.locator(".verdict").is_visible()
-    assert page.locator("svg.site-map").is_visible()
+    expect(page.locator(".verdict")).to_be_visible()
+    expect(page.locator("svg.site-map")).to_be_visible()
     page.goto(f"/searches/{site.ids['running']}/")
-    assert page.get_by_text("without JavaScript, reload it").is_visible()
+    expect(page.get_by_text("without JavaScript, reload it")).to_be_visible()
 
 
 def test_a_page_is_light(page: Page, site: Site) -> None:
