@@ -23,7 +23,7 @@ from engine.training.choice import open_sites, set_mix
 if TYPE_CHECKING:
     from engine.training.loop import Hooks
 
-IMAGES = 32
+IMAGES = 24
 
 
 def table(

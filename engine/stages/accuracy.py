@@ -19,6 +19,7 @@ from engine.training.run import ESTIMATES, load_weights
 from engine.training.spec import Phase
 
 NWOT_IMAGES = 16
+BATCHNORM_IMAGES = 64  # enough to rank mixes; the arms themselves get more
 
 
 def penalty(context: Context, table: CostTable) -> dict[str, Any]:
@@ -94,7 +95,7 @@ class ValScorer:
             split=context.split("val"),
             names=context.names,
             seed=context.spec.seed,
-            count=context.settings.batchnorm_images,
+            count=BATCHNORM_IMAGES,
             pause=context.services.pause_point,
         )
         return score

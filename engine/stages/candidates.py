@@ -17,8 +17,9 @@ from engine.stages import accuracy
 from engine.stages.context import Context
 
 SWEEP = 14
-SCORED = 8
+SCORED = 7
 MEASURED = 6
+SCORED_AGAIN = 3  # after the refit
 GOAL_MARGIN = 0.985  # aim a little below the goal: the exported file is measured again
 
 
@@ -64,7 +65,7 @@ def compose(
         base=context.base,
         arms=named,
         calibration=context.calibration,
-        settings=context.lease(half_width=0.006, share=0.5, number=1),
+        settings=context.lease(half_width=0.006, share=0.4, number=1),
         profile=False,
     )
     return context.measure(job), chosen
@@ -99,6 +100,7 @@ def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dic
         table = refit(table, composed).table
         known = {s.assignment for s in solved}
         again = [s for s in solve(context, table, estimate) if s.assignment not in known]
+        again = again[:SCORED_AGAIN]
         solved += again
         rows += [_row(s, 1, None, []) for s in again]
     if scorer is not None:

@@ -31,7 +31,7 @@ class SearchSpec:
 
     ``data`` is a data.yaml or its folder, None for a cost study. ``epochs`` is what each pick is
     trained for in all; None takes the recipe's own. ``lease_s`` is how long one measurement may
-    hold the device (the final one; those on the way take half). ``out`` is the folder that
+    hold the device (the final one; those on the way take less). ``out`` is the folder that
     everything lands in.
     """
 
@@ -47,7 +47,7 @@ class SearchSpec:
     max_map_loss: float | None = None
     epochs: int | None = None
     time_limit_min: float | None = None
-    lease_s: float = 75.0
+    lease_s: float = 60.0
     seed: int = 0
     resume: bool = True
 

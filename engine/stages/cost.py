@@ -25,7 +25,7 @@ def run(context: Context) -> dict[str, Any]:
         original=context.original,
         activations=context.spec.activations,
         calibration=context.calibration,
-        settings=context.lease(half_width=0.006, share=0.5),
+        settings=context.lease(half_width=0.006, share=0.4),
     )
     measured = context.target.kind == "measured"
     if measured:
