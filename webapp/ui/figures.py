@@ -32,7 +32,8 @@ def number(value: float | None, digits: int = 3) -> str:
 def signed(value: float | None, digits: int = 3) -> str:
     """Like :func:`number`, with a plus sign before a gain."""
     text = number(value, digits)
-    return f"+{text}" if _known(value) and value and text[0] != MINUS and value > 0 else text
+    gained = _known(value) and value > 0 and any(char not in "0.," for char in text)
+    return f"+{text}" if gained else text
 
 
 def significant(value: float | None, digits: int = 3) -> str:
