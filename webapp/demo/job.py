@@ -147,7 +147,7 @@ class MainJob:
         for other in search["waiting"][:1]:
             text = f"{other['title']}: {other['fraction']:.0%} {other['message']}"
         self._bars.update(
-            search["target"], fraction=min(_share(search), 0.99), text=text or search["state"]
+            search["target"], fraction=min(search["fraction"], 0.99), text=text or search["state"]
         )
 
     def _collect(self, searches: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Path]]:
@@ -172,16 +172,3 @@ class MainJob:
                     f"entry {entry['id']}: no downloaded file has the sha256 {entry['file_sha256']}"
                 )
         return entries, files
-
-
-def _share(search: dict[str, Any]) -> float:
-    """How much of a search is done, every stage counting the same."""
-    stages = search["stages"]
-    if not stages:
-        return 0.0
-    done = sum(float(stage["fraction"]) for stage in stages)
-    if search["waiting"]:  # then the stage itself stands still, and what it waits for moves
-        done += sum(float(other["fraction"]) for other in search["waiting"]) / len(
-            search["waiting"]
-        )
-    return done / len(stages)

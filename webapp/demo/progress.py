@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-EVERY_S = 5.0  # between two plain lines about the same thing
+EVERY_S = 10.0  # between two plain lines about the same thing
 
 
 class Bars:
