@@ -141,7 +141,8 @@ class MainJob:
             self._bars.update(search["target"], fraction=1.0, text="done")
             return
         title = {stage["name"]: stage["title"] for stage in search["stages"]}
-        text = " ".join(part for part in (title.get(search["stage"]), search["message"]) if part)
+        said = dict.fromkeys((title.get(search["stage"]), search["message"]))  # often the same
+        text = ": ".join(part for part in said if part)
         if search["position"]:
             text = f"number {search['position']} in the queue"
         for other in search["waiting"][:1]:
