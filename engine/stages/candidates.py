@@ -17,9 +17,9 @@ from engine.stages import accuracy
 from engine.stages.context import Context
 
 SWEEP = 14
-SCORED = 7
+SCORED = 6
 MEASURED = 6
-SCORED_AGAIN = 3  # after the refit
+SCORED_AGAIN = 2  # after the refit
 GOAL_MARGIN = 0.985  # aim a little below the goal: the exported file is measured again
 
 
@@ -173,8 +173,8 @@ def _mark_front(rows: list[dict[str, Any]]) -> None:
 def _picks(context: Context, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Where the goal can be met within the limit: the least lossy mix that meets it.
 
-    Where it cannot, the fastest that should keep the limit, and the least lossy one that gains at
-    least half as much, in case the first loses more than was expected.
+    Where it cannot, the fastest that should keep the limit; and, if that one is expected to lose
+    more than half of what is allowed, the least lossy one that gains at least half as much.
     """
     if not rows:
         return []
@@ -188,9 +188,10 @@ def _picks(context: Context, rows: list[dict[str, Any]]) -> list[dict[str, Any]]
     meeting = [row for row in within if goal is not None and row["ratio"] <= goal * 0.995]
     if meeting:
         return [min(meeting, key=_loss)]
+    surely = limit is None or fastest["expected_loss"] is None or _loss(fastest) <= limit / 2
     halfway = 1 - (1 - fastest["ratio"]) / 2
     careful = min((row for row in within if row["ratio"] <= halfway), key=_loss, default=fastest)
-    return [fastest] if careful is fastest else [fastest, careful]
+    return [fastest] if surely or careful is fastest else [fastest, careful]
 
 
 def _loss(row: dict[str, Any]) -> float:

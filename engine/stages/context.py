@@ -47,7 +47,7 @@ class SearchSpec:
     max_map_loss: float | None = None
     epochs: int | None = None
     time_limit_min: float | None = None
-    lease_s: float = 60.0
+    lease_s: float = 45.0
     seed: int = 0
     resume: bool = True
 
