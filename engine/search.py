@@ -25,6 +25,7 @@ from engine.services import Services
 from engine.stages import accuracy, arms, candidates, cost, inspect, outcome
 from engine.stages.context import Context, Recipe, SearchSpec
 from engine.stages.store import StageStore, write_json
+from engine.training.spec import TrainingSpec
 
 __all__ = ["RESULT", "STAGES", "Recipe", "SearchSpec", "run"]
 
@@ -103,10 +104,11 @@ def stage_names(*, trains: bool) -> list[str]:
     return [name for name in STAGES if trains or name not in _ONLY_WITH_TRAINING]
 
 
-def _first_trainings(context: Context) -> list[Any]:
+def _first_trainings(context: Context) -> list[TrainingSpec]:
+    """What choosing mixes needs; the reference arm trains while they are measured."""
     if context.spec.recipe == "paper":
-        return [context.training("adapt"), context.training("alone")]
-    return [context.training(phase) for phase in ("adapt", "supernet", "estimate", "alone")]
+        return [context.training("adapt")]
+    return [context.training(phase) for phase in ("adapt", "supernet", "estimate")]
 
 
 def _ask_for_trainings(context: Context) -> None:
@@ -117,7 +119,7 @@ def _ask_for_trainings(context: Context) -> None:
     if not context.services.trains_elsewhere:
         return
     try:
-        context.train_all(_first_trainings(context))
+        context.train_all([*_first_trainings(context), context.training("alone")])
     except Pending:
         return
 

@@ -23,7 +23,7 @@ from engine.training.choice import open_sites, set_mix
 if TYPE_CHECKING:
     from engine.training.loop import Hooks
 
-IMAGES = 24
+IMAGES = 16
 
 
 def table(
