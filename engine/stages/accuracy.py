@@ -42,9 +42,26 @@ def penalty(context: Context, table: CostTable) -> dict[str, Any]:
     for row, site in enumerate(found["sites"]):
         for column, activation in enumerate(found["activations"]):
             matrix[table.rows[site], table.columns[activation]] = found["penalty"][row][column]
-    matrix[np.arange(len(table.sites)), table.baseline_columns] = 0.0
     details = {key: found[key] for key in ("base_loss", "images", "seconds")}
-    return _document("supernet_loss", "detection loss", table, matrix, **details)
+    raw = [[float(x) for x in row] for row in found["penalty"]]
+    return _document(
+        "supernet_loss", "detection loss", table, never_free(matrix, table), raw=raw, **details
+    )
+
+
+def never_free(penalty: Matrix, table: CostTable) -> Matrix:
+    """Penalties as a solver may believe them: no swap gains accuracy, and none is free.
+
+    Estimates below zero are noise, and a solver collects them (the winner's curse): it then swaps
+    nearly every site and loses what a uniform model loses. So what lies below zero counts as zero,
+    and every swap costs the median size of all estimates on top.
+    """
+    swaps = np.ones(penalty.shape, dtype=bool)
+    swaps[np.arange(len(table.sites)), table.baseline_columns] = False
+    floor = float(np.nanmedian(np.abs(penalty[swaps])))
+    believed = np.maximum(penalty, 0.0) + floor
+    believed[~swaps] = 0.0
+    return believed
 
 
 def matrix(estimate: dict[str, Any]) -> Matrix:
