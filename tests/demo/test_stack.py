@@ -28,7 +28,13 @@ def processes_of(data: Path) -> list[psutil.Process]:
     return found
 
 
+def redis_servers() -> set[psutil.Process]:
+    """Redis servers that this process started; other tests keep one of their own."""
+    return {p for p in psutil.Process().children() if "redis-server" in p.name()}
+
+
 def test_it_serves_the_api_and_leaves_no_process(tmp_path: Path) -> None:
+    before = redis_servers()
     with Stack(tmp_path) as stack:
         with urlopen(f"{stack.url}/", timeout=30) as page:
             assert page.status == 200
@@ -41,13 +47,14 @@ def test_it_serves_the_api_and_leaves_no_process(tmp_path: Path) -> None:
         scratch = Path(stack.environment["ACTNAS_REDIS_URL"].removeprefix("unix://")).parent
         assert scratch.stat().st_mode & 0o077 == 0
     assert processes_of(tmp_path) == []
-    assert not [p for p in psutil.Process().children() if "redis-server" in p.name()]
+    assert redis_servers() == before
     assert not scratch.exists()
 
 
 def test_a_part_that_dies_is_named_with_its_log(tmp_path: Path) -> None:
+    before = redis_servers()
     with Stack(tmp_path) as stack:
-        redis = next(p for p in psutil.Process().children() if "redis-server" in p.name())
+        (redis,) = redis_servers() - before
         redis.kill()
         redis.wait(10)
         with pytest.raises(StackFailed, match=r"redis ended with status .*redis\.log"):
