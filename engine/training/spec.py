@@ -25,8 +25,8 @@ class TrainingSettings:
 
     imgsz: int
     activations: tuple[str, ...]
-    adapt_epochs: int = 6
-    supernet_epochs: int = 8
+    adapt_epochs: int = 8
+    supernet_epochs: int = 5
     finetune_epochs: int = 2
     batch: int = 16
     adapt_lr: float = 8e-4
@@ -50,12 +50,13 @@ class TrainingSettings:
                 f"epochs is {epochs}; at least 3 are needed (adapt, supernet, fine-tune)"
             )
         total = self.adapt_epochs + self.supernet_epochs + self.finetune_epochs
-        adapt = max(1, round(epochs * self.adapt_epochs / total))
         finetune = max(1, round(epochs * self.finetune_epochs / total))
+        adapt = max(1, round(epochs * self.adapt_epochs / total))
+        adapt = min(adapt, epochs - finetune - 1)
         return replace(
             self,
             adapt_epochs=adapt,
-            supernet_epochs=max(1, epochs - adapt - finetune),
+            supernet_epochs=epochs - adapt - finetune,
             finetune_epochs=finetune,
         )
 

@@ -25,7 +25,7 @@ class Plan:
     activations: tuple[str, ...] = ("relu", "silu", "hardswish", "leaky_relu")
     max_map_loss: float = 0.015
     max_latency_ratio: float = 0.80
-    epochs: int | None = 12  # fewer than the engine's own, to end within 20 minutes on two cores
+    epochs: int | None = None
 
     def wish(self, *, model: str, data_set: str) -> dict[str, Any]:
         """The body of ``POST /api/v1/searches``."""
