@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -188,9 +188,3 @@ class Context:
 
     def progress(self, stage: str, fraction: float, message: str) -> None:
         self.services.emit(Event(stage, "progress", message, fraction))
-
-    def with_activations(self, names: Sequence[str]) -> Context:
-        """The same search over other candidates; shares nothing that is cached."""
-        return Context(
-            replace(self.spec, activations=tuple(names)), self.services, self.store, self.facts
-        )
