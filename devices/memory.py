@@ -49,20 +49,25 @@ _IN_PLACE = frozenset(
 
 
 @dataclass
-class _Buffer:
+class Buffer:
+    """Memory that lives from one step of a graph to another, both included."""
+
     bytes: int
     first: int
     last: int
     offset: int = -1
 
 
-def cpu(artefact: Path, *, target: Target, threads: int) -> Memory:
-    """The planned arena of an ONNX artefact in MiB, with the peak of a real process beside it.
+def cpu(artefact: Path, *, target: Target, threads: int, planned: int | None = None) -> Memory:
+    """The planned arena of an artefact in MiB, with the peak of a real process beside it.
+
+    ``planned`` is its size in bytes; without it the artefact is an ONNX file, which is planned.
 
     Raises:
         MeasurementFailed: the process that loads the model failed, or a shape is not static.
     """
-    planned = arena_bytes(onnx.load(artefact), int8=target.precision == "int8")
+    if planned is None:
+        planned = arena_bytes(onnx.load(artefact), int8=target.precision == "int8")
     return Memory(
         value=planned / MIB,
         unit=target.memory_unit,
@@ -91,8 +96,8 @@ def arena_bytes(model: onnx.ModelProto, *, int8: bool) -> int:
     decode = decode_nodes(model.graph)
     inner = set() if int8 else _site_interiors(model)
     constants = {tensor.name for tensor in model.graph.initializer}
-    owner: dict[str, _Buffer] = {}
-    buffers: list[_Buffer] = []
+    owner: dict[str, Buffer] = {}
+    buffers: list[Buffer] = []
     last_read = {name: max(readers) for name, readers in index.readers.items()}
     last_read |= {name: len(index.nodes) for name in index.outputs}
 
@@ -117,9 +122,9 @@ def arena_bytes(model: onnx.ModelProto, *, int8: bool) -> int:
                 shared.last = max(shared.last, end)
                 owner[name] = shared
             else:
-                owner[name] = _Buffer(size, i, end)
+                owner[name] = Buffer(size, i, end)
                 buffers.append(owner[name])
-    return _place(buffers)
+    return place(buffers)
 
 
 def _site_interiors(model: onnx.ModelProto) -> set[str]:
@@ -136,11 +141,11 @@ def _shared(
     node: onnx.NodeProto,
     index: Index,
     inner: set[str],
-    owner: dict[str, _Buffer],
+    owner: dict[str, Buffer],
     *,
     size: int,
     now: int,
-) -> _Buffer | None:
+) -> Buffer | None:
     """The buffer of an input that the node may write its result into."""
     if node.op_type in _QDQ:
         return owner[node.input[0]]
@@ -159,9 +164,9 @@ def _shared(
     return None
 
 
-def _place(buffers: list[_Buffer]) -> int:
-    """Greedy by size: the peak offset over all buffers."""
-    placed: list[_Buffer] = []
+def place(buffers: list[Buffer]) -> int:
+    """Bytes of an arena for ``buffers``: the largest first, each at the lowest free offset."""
+    placed: list[Buffer] = []
     for buffer in sorted(buffers, key=lambda b: (-b.bytes, b.first)):
         offset = 0
         for other in sorted(placed, key=lambda b: b.offset):

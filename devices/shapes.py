@@ -100,7 +100,7 @@ def _infer(
     model: onnx.ModelProto,
 ) -> dict[str, onnx.TypeProto]:
     known = {name: types[name] for name in node.input if name in types}
-    if len(known) < sum(1 for name in node.input if name):
+    if len(known) < len({name for name in node.input if name}):
         return {}
     if node.op_type == "Constant" or not defs.has(node.op_type, node.domain):
         tensor = next((a.t for a in node.attribute if a.name == "value"), None)

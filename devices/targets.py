@@ -37,55 +37,63 @@ class Target:
 
 _ARENA = "planned activation arena of the exported graph"
 
-TARGETS: tuple[Target, ...] = (
-    Target(
-        "cpu-onnxruntime-fp32",
-        "CPU, ONNX Runtime, fp32",
-        "cpu",
-        "onnxruntime",
-        "fp32",
-        "measured",
-        "MiB",
-        _ARENA,
-    ),
-    Target(
-        "cpu-onnxruntime-int8",
-        "CPU, ONNX Runtime, int8",
-        "cpu",
-        "onnxruntime",
-        "int8",
-        "measured",
-        "MiB",
-        _ARENA,
-        notes="static QDQ, per channel, head decode in float",
-    ),
-    Target(
-        "cpu-openvino-fp32",
-        "CPU, OpenVINO, fp32",
-        "cpu",
-        "openvino",
-        "fp32",
-        "measured",
-        "MiB",
-        _ARENA,
-    ),
-    Target(
-        "npu-ethos-u55-128-int8",
-        "Arm Ethos-U55-128, int8",
-        "npu",
-        "ethos_u",
-        "int8",
-        "modelled",
-        "KiB",
-        "peak SRAM that Vela plans",
+
+def _cpu(runtime: str, title: str, precision: Literal["fp32", "int8"], notes: str = "") -> Target:
+    return Target(
+        id=f"cpu-{runtime}-{precision}",
+        title=f"CPU, {title}, {precision}",
+        hardware="cpu",
+        runtime=runtime,
+        precision=precision,
+        kind="measured",
+        memory_unit="MiB",
+        memory=_ARENA,
+        notes=notes,
+    )
+
+
+def _ethos_u(accelerator: str, *, system: str, memory: str) -> Target:
+    """A row for one Ethos-U; a figure of Vela means nothing without all three choices."""
+    return Target(
+        id=f"npu-{accelerator}-int8",
+        title=f"Arm {accelerator.replace('ethos-u', 'Ethos-U')}, int8",
+        hardware="npu",
+        runtime="ethos_u",
+        precision="int8",
+        kind="modelled",
+        memory_unit="KiB",
+        memory="peak SRAM that Vela plans",
         options=(
-            ("accelerator_config", "ethos-u55-128"),
-            ("system_config", "Ethos_U55_High_End_Embedded"),
-            ("memory_mode", "Shared_Sram"),
+            ("accelerator_config", accelerator),
+            ("system_config", system),
+            ("memory_mode", memory),
             ("lowering", "tflite"),
         ),
         notes="modelled by Arm Vela, not a board; SiLU lowered as LOGISTIC + MUL (TFLite)",
+    )
+
+
+_LITERT = "TFLite file written from the ONNX, XNNPACK delegate"
+_QDQ = "static QDQ, per channel, head decode in float"
+
+TARGETS: tuple[Target, ...] = (
+    _cpu("onnxruntime", "ONNX Runtime", "fp32"),
+    _cpu("onnxruntime", "ONNX Runtime", "int8", _QDQ),
+    _cpu("openvino", "OpenVINO", "fp32"),
+    _cpu("openvino", "OpenVINO", "int8", f"{_QDQ}; the file is quantised by ONNX Runtime's tool"),
+    _cpu("litert", "LiteRT", "fp32", _LITERT),
+    _cpu(
+        "litert",
+        "LiteRT",
+        "int8",
+        f"{_LITERT}; full integer, weights per channel, head decode in float",
     ),
+    # Feature maps stay in SRAM on all of them, so that the memory figures mean the same.
+    _ethos_u("ethos-u55-128", system="Ethos_U55_High_End_Embedded", memory="Shared_Sram"),
+    _ethos_u("ethos-u55-256", system="Ethos_U55_High_End_Embedded", memory="Shared_Sram"),
+    _ethos_u("ethos-u65-512", system="Ethos_U65_High_End", memory="Shared_Sram"),
+    _ethos_u("ethos-u85-256", system="Ethos_U85_SYS_DRAM_Mid", memory="Shared_Sram"),
+    _ethos_u("ethos-u85-512", system="Ethos_U85_SYS_DRAM_Mid", memory="Shared_Sram"),
 )
 
 _BY_ID = {target.id: target for target in TARGETS}

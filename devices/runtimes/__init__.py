@@ -12,6 +12,7 @@ from devices.targets import Target
 RUNTIMES: dict[str, tuple[str, str]] = {
     "onnxruntime": ("devices.runtimes.onnxruntime", "OnnxRuntime"),
     "openvino": ("devices.runtimes.openvino", "OpenVino"),
+    "litert": ("devices.runtimes.litert", "LiteRt"),
     "ethos_u": ("devices.runtimes.ethos_u", "EthosU"),
 }
 

@@ -16,7 +16,7 @@ from devices.files import atomic
 from devices.protocol import Memory, SiteTime
 from devices.runtimes import vela
 from devices.runtimes.base import Artefact, Calibration, Modelled, Runtime, Session
-from devices.runtimes.litert import Int8Session
+from devices.runtimes.ethos_u_values import Int8Session
 from devices.runtimes.vela import Configuration, Estimate
 from devices.targets import Target
 

@@ -1,75 +1,93 @@
-"""Runs an int8 TFLite file of ours on this machine, for its values; never for its speed."""
+"""LiteRT (TensorFlow Lite) on the CPU, with its XNNPACK delegate."""
 
 from __future__ import annotations
 
-from typing import Any
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
-import onnxruntime
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+import onnx
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from devices.convert.tflite.metadata import CALIBRATED, HOST_PART, read_metadata
-from devices.errors import Unsupported
-from devices.runtimes.base import Image
+from devices import memory as memory_of
+from devices.convert import tflite
+from devices.convert.tflite.arena import arena_bytes
+from devices.errors import BadRequest, MeasurementFailed
+from devices.files import atomic
+from devices.protocol import Memory, SiteTime
+from devices.runtimes import litert_profile
+from devices.runtimes.base import Artefact, Calibration, Image, Runtime
+from devices.targets import Target
+
+# ONNX Runtime finds the ranges and biases of int8.
+_PACKAGES = ("ai-edge-litert", "onnxruntime")
 
 
-class Int8Session:
-    """The NPU's part by LiteRT's own integer kernels, the host's part by ONNX Runtime in float.
+class LiteRt(Runtime):
+    """Serves cpu-litert-*. The artefact is one TFLite file, from the image to boxes and scores."""
 
-    The kernels are TFLite's built-in ones, whose results Arm's compiler reproduces, not those of a
-    CPU delegate.
+    name: ClassVar[str] = "litert"
+    suffix: ClassVar[str] = ".tflite"
 
-    Raises:
-        Unsupported: the file's ranges are not calibrated, so its values mean nothing.
-    """
+    def convert(
+        self, model: Path, *, target: Target, out: Path, calibration: Calibration | None
+    ) -> Artefact:
+        images = None
+        if target.precision == "int8":
+            if calibration is None:
+                raise BadRequest(
+                    f"target {target.id} needs calibration images and the job carries none"
+                )
+            images = calibration
+        content = tflite.convert_whole(onnx.load(str(model)), images=images)
+        with atomic(out) as part:
+            part.write_bytes(content)
+        return Artefact.of(out)
 
-    def __init__(self, content: bytes, *, threads: int) -> None:
-        metadata = read_metadata(content)
-        if CALIBRATED not in metadata:
-            raise Unsupported(
-                "the TFLite file's ranges are not calibrated: it can be costed, not run"
+    def versions(self) -> dict[str, str]:
+        return {package: version(package) for package in _PACKAGES}
+
+    def open(self, artefact: Path, *, threads: int) -> _Session:
+        return _Session(artefact, threads)
+
+    def memory(self, artefact: Path, *, target: Target, threads: int) -> Memory:
+        planned = arena_bytes(artefact.read_bytes())
+        return memory_of.cpu(artefact, target=target, threads=threads, planned=planned)
+
+    def profile(self, artefact: Path, *, model: Path, runs: int, threads: int) -> list[SiteTime]:
+        """See :meth:`Runtime.profile`. LiteRT's Python package has no profiler, so each site's
+        operators are timed in a file of their own; what is left of the whole model's time is "".
+        """
+        return litert_profile.profile(artefact, model=model, runs=runs, threads=threads)
+
+
+class _Session:
+    """A run includes laying the image out as TFLite takes it, channels last."""
+
+    def __init__(self, artefact: Path, threads: int) -> None:
+        try:
+            self._model: Interpreter | None = Interpreter(
+                model_path=str(artefact), num_threads=threads
             )
-        self._npu = Interpreter(
-            model_content=content,
-            num_threads=threads,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-        self._npu.allocate_tensors()
-        self._host = _host(metadata[HOST_PART], threads) if metadata[HOST_PART] else None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        (given,) = self._npu.get_input_details()
-        n, height, width, channels = (int(size) for size in given["shape"])
-        return n, channels, height, width
+            self._model.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            text = " ".join(str(error).split()) or type(error).__name__
+            raise MeasurementFailed(f"LiteRT cannot load {artefact.name}: {text}") from None
+        (image,) = self._model.get_input_details()
+        n, height, width, channels = (int(size) for size in image["shape"])
+        self._image = image["index"]
+        self._outputs = [output["index"] for output in self._model.get_output_details()]
+        self.shape: tuple[int, ...] = (n, channels, height, width)
 
     def run(self, image: Image) -> list[NDArray[Any]]:
-        """The outputs of the whole graph; see :class:`devices.runtimes.base.Session`."""
-        (given,) = self._npu.get_input_details()
-        scale, zero = given["quantization"]
-        integers = np.clip(np.round(image.transpose(0, 2, 3, 1) / scale) + zero, -128, 127)
-        self._npu.set_tensor(given["index"], integers.astype(np.int8))
-        self._npu.invoke()
-        maps = [self._real(details) for details in self._npu.get_output_details()]
-        if self._host is None:
-            return maps
-        names = [value.name for value in self._host.get_inputs()]
-        return list(self._host.run(None, dict(zip(names, maps, strict=True))))
+        if self._model is None:
+            raise MeasurementFailed("this session is closed")
+        # The view must be gone before the model runs.
+        np.copyto(self._model.tensor(self._image)(), image.transpose(0, 2, 3, 1))
+        self._model.invoke()
+        return [self._model.get_tensor(index) for index in self._outputs]
 
     def close(self) -> None:
-        """Frees both parts."""
-        del self._npu
-        self._host = None
-
-    def _real(self, details: dict[str, Any]) -> NDArray[np.float32]:
-        scale, zero = details["quantization"]
-        values = self._npu.get_tensor(details["index"]).astype(np.float32)
-        return np.ascontiguousarray(((values - zero) * np.float32(scale)).transpose(0, 3, 1, 2))
-
-
-def _host(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._model = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as status
 
 from devices import memory as memory_of
-from devices.errors import BadRequest, MeasurementFailed
-from devices.files import atomic
+from devices.convert import onnx_file
+from devices.errors import MeasurementFailed
 from devices.protocol import Memory, SiteTime
 from devices.runtimes import onnxruntime_profile
 from devices.runtimes.base import Artefact, Calibration, Image, Runtime
@@ -39,20 +38,7 @@ class OnnxRuntime(Runtime):
     def convert(
         self, model: Path, *, target: Target, out: Path, calibration: Calibration | None
     ) -> Artefact:
-        if target.precision == "fp32":
-            with atomic(out) as part:
-                shutil.copyfile(model, part)
-            return Artefact.of(out)
-        if calibration is None:
-            raise BadRequest(
-                f"target {target.id} needs calibration images and the job carries none"
-            )
-        # Quantisation brings in more of the package than running does, and only int8 needs it.
-        from devices.convert.quantise import quantise
-
-        with atomic(out) as part:
-            details = quantise(model, part, images=calibration)
-        return Artefact.of(out, **details)
+        return onnx_file.convert(model, target=target, out=out, calibration=calibration)
 
     def versions(self) -> dict[str, str]:
         return {"onnxruntime": onnxruntime.__version__}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
-import shutil
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 
 from devices import memory as memory_of
 from devices.attribution import owned_nodes, site_times
-from devices.errors import MeasurementFailed, Unsupported
-from devices.files import atomic
+from devices.convert import onnx_file
+from devices.errors import MeasurementFailed
 from devices.protocol import Memory, SiteTime
 from devices.runtimes.base import Artefact, Calibration, Image, Runtime
 from devices.targets import Target
@@ -25,7 +26,7 @@ _WARM_UP = 3
 
 
 class OpenVino(Runtime):
-    """Serves cpu-openvino-fp32."""
+    """Serves cpu-openvino-*. Int8 is ONNX Runtime's QDQ file, which the plug-in fuses by itself."""
 
     name = "openvino"
     suffix = ".onnx"
@@ -33,16 +34,13 @@ class OpenVino(Runtime):
     def convert(
         self, model: Path, *, target: Target, out: Path, calibration: Calibration | None
     ) -> Artefact:
-        if target.precision != "fp32":
-            raise Unsupported(
-                f"target {target.id}: OpenVINO serves fp32 here, not {target.precision}"
-            )
-        with atomic(out) as part:
-            shutil.copyfile(model, part)
-        return Artefact.of(out)
+        return onnx_file.convert(model, target=target, out=out, calibration=calibration)
 
     def versions(self) -> dict[str, str]:
-        return {"openvino": openvino.__version__}
+        found = {"openvino": openvino.__version__}
+        if importlib.util.find_spec("onnxruntime"):  # the int8 file is its quantiser's
+            found["onnxruntime"] = metadata.version("onnxruntime")
+        return found
 
     def open(self, artefact: Path, *, threads: int) -> _Session:
         return _Session(_compile(artefact, properties(threads)))

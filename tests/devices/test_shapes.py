@@ -68,3 +68,13 @@ def test_what_depends_on_the_image_is_absent() -> None:
     assert "first" in shapes
     assert "where" not in shapes
     assert "y" not in shapes
+
+
+def test_a_node_may_read_the_same_tensor_twice() -> None:
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 4, 4])
+    node = helper.make_node("Mul", ["x", "x"], ["square"])
+    model = helper.make_model(
+        helper.make_graph([node], "net", [image], []),
+        opset_imports=[helper.make_opsetid("", 17)],
+    )
+    assert static_shapes(model)["square"] == (1, 3, 4, 4)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from devices.assignment import Assignment
 from devices.convert import tflite
-from devices.runtimes.litert import Int8Session
+from devices.runtimes.ethos_u_values import Int8Session
 from engine import export, sites, swap
 from engine.data import DataSet
 from engine.training import batchnorm

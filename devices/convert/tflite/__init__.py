@@ -1,4 +1,4 @@
-"""ONNX (fp32, NCHW) to int8 TFLite (NHWC), for what an NPU runs of a detector."""
+"""ONNX (fp32, NCHW) to TFLite (NHWC): a whole detector, or in int8 what an NPU runs of it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,21 @@ from devices.convert.tflite.correction import corrected_biases
 from devices.convert.tflite.decode import host_part
 from devices.convert.tflite.emitter import Emitter, Lowering
 from devices.convert.tflite.metadata import CALIBRATED, HOST_PART
-from devices.convert.tflite.network import Network, read
+from devices.convert.tflite.network import Network, read, read_whole
 from devices.convert.tflite.ranges import Ranges
 from devices.convert.tflite.tables import silu_as_table
 
-__all__ = ["RUNS", "Converted", "Lowering", "Network", "convert", "read", "silu_as_table"]
+__all__ = [
+    "RUNS",
+    "Converted",
+    "Lowering",
+    "Network",
+    "convert",
+    "convert_whole",
+    "read",
+    "read_whole",
+    "silu_as_table",
+]
 
 
 @dataclass(frozen=True)
@@ -57,3 +67,22 @@ def convert(
     if calibrated and images is not None:
         biases = corrected_biases(model, network, ranges, images)
     return Converted(Emitter(network, ranges, lowering, biases).run(metadata), network, calibrated)
+
+
+def convert_whole(model: onnx.ModelProto, *, images: NDArray[np.uint8] | None) -> bytes:
+    """The TFLite file of all of ``model``: float32 image (NHWC) in, float32 outputs as in ONNX.
+
+    With ``images``, uint8 [n, 3, h, w], the network is int8 as :func:`convert` writes it, between
+    a QUANTIZE and DEQUANTIZEs; the head's decode stays in float. Without, all of it is fp32.
+
+    Raises:
+        Unsupported: an operator, or in int8 an activation, that TFLite lacks; named.
+        BadRequest: not a graph with one static image input, or images that do not fit it.
+    """
+    whole = read_whole(model)
+    if images is None:
+        return Emitter(whole, None).run({}, real_edges=True)
+    network = read(model)
+    ranges = Ranges(network, observed_ranges(model, network, images))
+    biases = corrected_biases(model, network, ranges, images)
+    return Emitter(whole, ranges, biases=biases).run({}, real_edges=True)

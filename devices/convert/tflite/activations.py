@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from devices.activations import LEAKY_SLOPE
-from devices.convert.tflite.layers import Layer
+from devices.activations import LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
+from devices.convert.tflite.layers import Layer, stored_shape
 from devices.convert.tflite.quantisation import LOGISTIC_OUTPUT, Quantisation
 from devices.errors import Unsupported
 
@@ -33,24 +33,25 @@ def emit_activation(layer: Layer, emitter: Emitter) -> None:
     """Writes the operators of a site that no convolution absorbs.
 
     Raises:
-        Unsupported: TFLite has no single operator for the activation.
+        Unsupported: TFLite has no int8 operator for the activation.
     """
     assert layer.site is not None
     activation = layer.site.activation
-    try:
-        emit = _EMITTERS[activation]
-    except KeyError:
+    emit = _EMITTERS.get(activation)
+    if emit is None and emitter.real:
+        emit = _REAL_EMITTERS.get(activation)
+    if emit is None:
         raise Unsupported(
-            f"Ethos-U: activation {activation!r} (site {layer.site.key}) has no TFLite operator; "
+            f"int8 TFLite: activation {activation!r} (site {layer.site.key}) has no operator; "
             f"this target runs: {', '.join(RUNS)}"
-        ) from None
+        )
     emit(layer, emitter)
 
 
 def _one(kind: str, options: Callable[[], Any] = lambda: None) -> Callable[[Layer, Emitter], None]:
     def emit(layer: Layer, emitter: Emitter) -> None:
-        inputs = [emitter.map(layer.inputs[0])]
-        emitter.writer.operator(kind, inputs, [emitter.map(layer.outputs[0])], options())
+        x, order = emitter.stored(layer.inputs[0])
+        emitter.writer.operator(kind, [x], [emitter.write(layer.outputs[0], order)], options())
 
     return emit
 
@@ -65,34 +66,81 @@ def _identity(layer: Layer, emitter: Emitter) -> None:
     emitter.alias(layer.outputs[0], layer.inputs[0])
 
 
+class _Chain:
+    """The operators of one activation, each on a helper of the output's shape."""
+
+    def __init__(self, layer: Layer, emitter: Emitter) -> None:
+        self._emitter, self._output = emitter, layer.outputs[0]
+        self.x, self._order = emitter.stored(layer.inputs[0])
+        self._shape = stored_shape(emitter.network.shapes[self._output], self._order)
+
+    def step(
+        self,
+        kind: str,
+        inputs: list[int],
+        *,
+        to: tuple[str, Quantisation | None] | None = None,
+        options: Any = None,
+    ) -> int:
+        """Writes ``kind`` into the helper ``to`` (name, quantisation), or into the output."""
+        if to is None:
+            target = self._emitter.write(self._output, self._order)
+        else:
+            target = self._emitter.helper(f"{self._output}#{to[0]}", self._shape, to[1])
+        self._emitter.writer.operator(kind, inputs, [target], options)
+        return target
+
+    def scalar(self, name: str, value: float) -> int:
+        values = np.full([1] * len(self._shape), value, np.float32)
+        return self._emitter.constant(f"{self._output}#{name}", values)
+
+
 def _silu(layer: Layer, emitter: Emitter) -> None:
     if emitter.lowering == "table":
         _one(TABLE_STAND_IN)(layer, emitter)
         return
-    x, output = emitter.map(layer.inputs[0]), layer.outputs[0]
-    gate = emitter.helper(f"{output}#logistic", emitter.nhwc(output), LOGISTIC_OUTPUT)
-    emitter.writer.operator("LOGISTIC", [x], [gate])
-    emitter.writer.operator("MUL", [x, gate], [emitter.map(output)], schema.MulOptionsT())
+    chain = _Chain(layer, emitter)
+    gate = chain.step("LOGISTIC", [chain.x], to=("logistic", LOGISTIC_OUTPUT))
+    chain.step("MUL", [chain.x, gate], options=schema.MulOptionsT())
 
 
 def _hardsigmoid(layer: Layer, emitter: Emitter) -> None:
     """relu6(x + 3) / 6: TFLite has no operator of its own for it."""
-    output = layer.outputs[0]
-    six = Quantisation.covering(0, 6)
-    shifted = emitter.helper(f"{output}#shifted", emitter.nhwc(output), six)
+    chain = _Chain(layer, emitter)
     add = schema.AddOptionsT()
     add.fusedActivationFunction = schema.ActivationFunctionType.RELU6
-    inputs = [emitter.map(layer.inputs[0]), _scalar(emitter, f"{output}#three", 3.0)]
-    emitter.writer.operator("ADD", inputs, [shifted], add)
-    inputs = [shifted, _scalar(emitter, f"{output}#sixth", 1 / 6)]
-    emitter.writer.operator("MUL", inputs, [emitter.map(output)], schema.MulOptionsT())
+    to = ("shifted", Quantisation.covering(0, 6))
+    shifted = chain.step("ADD", [chain.x, chain.scalar("three", 3.0)], to=to, options=add)
+    chain.step("MUL", [shifted, chain.scalar("sixth", 1 / 6)], options=schema.MulOptionsT())
 
 
-def _scalar(emitter: Emitter, name: str, value: float) -> int:
-    quantisation = Quantisation.covering(0, value)
-    values = quantisation.quantise(np.full((1, 1, 1, 1), value, np.float32))
-    scales = np.array([quantisation.scale], np.float32)
-    return emitter.writer.constant(name, values, scales=scales, zero_point=quantisation.zero_point)
+def _mish(layer: Layer, emitter: Emitter) -> None:
+    """x tanh(log(exp(x) + 1)): where exp(x) overflows, the logarithm's infinity still gives 1."""
+    chain = _Chain(layer, emitter)
+    power = chain.step("EXP", [chain.x], to=("exp", None))
+    one = chain.scalar("one", 1.0)
+    total = chain.step("ADD", [power, one], to=("sum", None), options=schema.AddOptionsT())
+    softplus = chain.step("LOG", [total], to=("log", None))
+    gate = chain.step("TANH", [softplus], to=("tanh", None))
+    chain.step("MUL", [chain.x, gate], options=schema.MulOptionsT())
+
+
+def _selu(layer: Layer, emitter: Emitter) -> None:
+    """scale (alpha elu(x) + (1 - alpha) relu(x))."""
+    chain = _Chain(layer, emitter)
+    elu = chain.step("ELU", [chain.x], to=("elu", None))
+    relu = chain.step("RELU", [chain.x], to=("relu", None))
+    factors = {"below": SELU_SCALE * SELU_ALPHA, "above": SELU_SCALE * (1 - SELU_ALPHA)}
+    parts = [
+        chain.step(
+            "MUL",
+            [part, chain.scalar(f"{name}#factor", factors[name])],
+            to=(name, None),
+            options=schema.MulOptionsT(),
+        )
+        for part, name in ((elu, "below"), (relu, "above"))
+    ]
+    chain.step("ADD", parts, options=schema.AddOptionsT())
 
 
 _EMITTERS: dict[str, Callable[[Layer, Emitter], None]] = {
@@ -107,6 +155,8 @@ _EMITTERS: dict[str, Callable[[Layer, Emitter], None]] = {
     "hardsigmoid": _hardsigmoid,
     "identity": _identity,
 }
+# Chains whose steps int8 cannot hold.
+_REAL_EMITTERS: dict[str, Callable[[Layer, Emitter], None]] = {"mish": _mish, "selu": _selu}
 
 RUNS: tuple[str, ...] = tuple(_EMITTERS)
 

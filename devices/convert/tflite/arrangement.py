@@ -1,4 +1,4 @@
-"""Layers that add, join, cut or enlarge feature maps."""
+"""Layers that join, cut or enlarge feature maps."""
 
 from __future__ import annotations
 
@@ -12,40 +12,25 @@ from devices.convert.tflite.layers import Layer, NotOnNpu, Shape, as_ints
 if TYPE_CHECKING:
     from devices.convert.tflite.emitter import Emitter
 
-_NHWC_AXIS = {1: 3, 2: 1, 3: 2}
-
 
 class Concat:
     """CONCATENATION."""
 
     def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
-        _only_maps(layer)
-        axis = _axis(layer, layer.attributes["axis"])
+        if any(operand is not None for operand in layer.operands):
+            raise NotOnNpu("one operand is a constant")
+        axis = _axis(layer.attributes["axis"], inputs[0])
         out = list(inputs[0])
         out[axis] = sum(shape[axis] for shape in inputs)
         return [tuple(out)]
 
     def emit(self, layer: Layer, emitter: Emitter) -> None:
+        _, order = emitter.stored(layer.inputs[0])
         options = schema.ConcatenationOptionsT()
-        options.axis = _NHWC_AXIS[_axis(layer, layer.attributes["axis"])]
-        inputs = [emitter.map(name) for name in layer.inputs]
-        emitter.writer.operator("CONCATENATION", inputs, [emitter.map(layer.outputs[0])], options)
-
-
-class Add:
-    """ADD of two feature maps."""
-
-    def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
-        _only_maps(layer)
-        if len(inputs) != 2 or inputs[0] != inputs[1]:
-            raise NotOnNpu(f"its operands {' and '.join(map(str, inputs))} differ in shape")
-        return [inputs[0]]
-
-    def emit(self, layer: Layer, emitter: Emitter) -> None:
-        inputs = [emitter.map(name) for name in layer.inputs]
-        emitter.writer.operator(
-            "ADD", inputs, [emitter.map(layer.outputs[0])], schema.AddOptionsT()
-        )
+        options.axis = order.index(layer.attributes["axis"] % len(order))
+        inputs = [emitter.read(name, order) for name in layer.inputs]
+        to = emitter.write(layer.outputs[0], order)
+        emitter.writer.operator("CONCATENATION", inputs, [to], options)
 
 
 class Resize:
@@ -75,33 +60,34 @@ class Resize:
     def emit(self, layer: Layer, emitter: Emitter) -> None:
         output = layer.outputs[0]
         _, height, width, _ = emitter.nhwc(output)
-        inputs = [emitter.map(layer.inputs[0]), emitter.numbers(f"{output}#size", [height, width])]
+        size = emitter.numbers(f"{output}#size", [height, width])
+        inputs = [emitter.read(layer.inputs[0]), size]
         options = schema.ResizeNearestNeighborOptionsT()
-        emitter.writer.operator("RESIZE_NEAREST_NEIGHBOR", inputs, [emitter.map(output)], options)
+        emitter.writer.operator("RESIZE_NEAREST_NEIGHBOR", inputs, [emitter.write(output)], options)
 
 
 class Split:
     """SPLIT_V."""
 
     def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
-        axis = _axis(layer, layer.attributes.get("axis", 0))
+        axis = _axis(layer.attributes.get("axis", 0), inputs[0])
         sizes = self._sizes(layer, inputs[0][axis])
         return [_with(inputs[0], axis, size) for size in sizes]
 
     def emit(self, layer: Layer, emitter: Emitter) -> None:
-        axis = _axis(layer, layer.attributes.get("axis", 0))
+        source, order = emitter.stored(layer.inputs[0])
+        axis = layer.attributes.get("axis", 0) % len(order)
         name = layer.outputs[0]
         sizes = [emitter.network.shapes[output][axis] for output in layer.outputs]
         inputs = [
-            emitter.map(layer.inputs[0]),
+            source,
             emitter.numbers(f"{name}#sizes", sizes),
-            emitter.numbers(f"{name}#axis", _NHWC_AXIS[axis]),
+            emitter.numbers(f"{name}#axis", order.index(axis)),
         ]
         options = schema.SplitVOptionsT()
         options.numSplits = len(sizes)
-        emitter.writer.operator(
-            "SPLIT_V", inputs, [emitter.map(output) for output in layer.outputs], options
-        )
+        parts = [emitter.write(output, order) for output in layer.outputs]
+        emitter.writer.operator("SPLIT_V", inputs, parts, options)
 
     def _sizes(self, layer: Layer, total: int) -> list[int]:
         given = layer.constant(1)
@@ -130,13 +116,14 @@ class Slice:
     def emit(self, layer: Layer, emitter: Emitter) -> None:
         output = layer.outputs[0]
         begin, end = self._bounds(layer, emitter.network.shapes[layer.inputs[0]])
-        order = (0, 2, 3, 1)
+        source, order = emitter.stored(layer.inputs[0])
         inputs = [
-            emitter.map(layer.inputs[0]),
+            source,
             emitter.numbers(f"{output}#begin", [begin[i] for i in order]),
             emitter.numbers(f"{output}#size", [end[i] - begin[i] for i in order]),
         ]
-        emitter.writer.operator("SLICE", inputs, [emitter.map(output)], schema.SliceOptionsT())
+        to = emitter.write(output, order)
+        emitter.writer.operator("SLICE", inputs, [to], schema.SliceOptionsT())
 
     def _bounds(self, layer: Layer, shape: Shape) -> tuple[list[int], list[int]]:
         if len(layer.inputs) > 1 or len(layer.operands) < 3:
@@ -147,9 +134,9 @@ class Slice:
         where = list(range(len(starts))) if axes is None else as_ints(axes, "axes")
         if steps is not None and any(step != 1 for step in as_ints(steps, "steps")):
             raise NotOnNpu(f"steps {as_ints(steps, 'steps')} are not 1")
-        begin, end = [0] * 4, list(shape)
+        begin, end = [0] * len(shape), list(shape)
         for start, stop, axis in zip(starts, ends, where, strict=True):
-            axis %= 4
+            axis %= len(shape)
             size = shape[axis]
             begin[axis] = min(max(start + size if start < 0 else start, 0), size)
             end[axis] = min(max(stop + size if stop < 0 else stop, 0), size)
@@ -158,13 +145,8 @@ class Slice:
         return begin, end
 
 
-def _only_maps(layer: Layer) -> None:
-    if any(operand is not None for operand in layer.operands):
-        raise NotOnNpu("one operand is a constant")
-
-
-def _axis(layer: Layer, axis: int) -> int:
-    axis %= 4
+def _axis(axis: int, shape: Shape) -> int:
+    axis %= len(shape)
     if axis == 0:
         raise NotOnNpu("it works along the batch")
     return axis

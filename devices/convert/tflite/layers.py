@@ -12,6 +12,18 @@ from numpy.typing import NDArray
 from devices.graph import Site
 
 Shape = tuple[int, ...]
+Order = tuple[int, ...]  # stored axis i is ONNX axis order[i]
+NHWC: Order = (0, 2, 3, 1)
+
+
+def natural(rank: int) -> Order:
+    """How TFLite stores a map of so many axes where nothing asks for more."""
+    return NHWC if rank == 4 else tuple(range(rank))
+
+
+def stored_shape(shape: Shape, order: Order) -> Shape:
+    """``shape`` in stored order."""
+    return tuple(shape[axis] for axis in order)
 
 
 class NotOnNpu(Exception):
@@ -73,6 +85,11 @@ class Window:
         if height < 1 or width < 1:
             raise NotOnNpu(f"its window {self.kernel} does not fit a {size[0]} x {size[1]} map")
         return height, width
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether it looks at one pixel at a time, so that it matters not where that lies."""
+        return self.kernel == self.stride == (1, 1) and self.unpadded
 
     @property
     def unpadded(self) -> bool:

@@ -18,3 +18,8 @@ def read_metadata(content: bytes) -> dict[str, bytes]:
         data = b"" if buffer.DataLength() == 0 else buffer.DataAsNumpy().tobytes()
         found[entry.Name().decode()] = data
     return found
+
+
+def precision(content: bytes) -> str:
+    """ "int8" or "fp32": what our TFLite file computes its network in."""
+    return str(schema.Model.GetRootAs(content).Description().decode().partition(",")[0])

@@ -1,4 +1,4 @@
-"""The part of an ONNX detector that the NPU runs, and where the host takes over."""
+"""An ONNX detector as layers: all of it, or the part that an NPU runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from onnx import helper
 from devices.convert.tflite.folding import Constant, fold, initializers
 from devices.convert.tflite.layers import Layer, NotOnNpu, Shape
 from devices.convert.tflite.operators import OPERATORS
+from devices.decode import decode_nodes
 from devices.errors import BadRequest, Unsupported
-from devices.graph import Site, find_sites
+from devices.graph import Site, find_sites, label, opset
 
 _DEFAULT_DOMAINS = ("", "ai.onnx")
+_ANYWHERE = ("Conv", "MaxPool", "Resize")  # part of the network even where nothing follows them
 
 
 @dataclass(frozen=True)
@@ -60,23 +62,38 @@ class Network:
 def read(model: onnx.ModelProto) -> Network:
     """The NPU's part of ``model``: all that is reached from the image through operators it runs.
 
-    The rest is the host's. It may hold no activation site and no convolution but the fixed one
-    that integrates box distributions (DFL), so the cut of a YOLO head falls behind the last
-    convolution of each of its branches.
+    The rest is the host's: what turns a YOLO head's outputs into boxes and scores, which would
+    share one int8 scale. It may hold no activation site and no convolution but the fixed one that
+    integrates box distributions (DFL), so the cut falls behind the last convolution of each branch.
 
     Raises:
         BadRequest: not one image input of static shape [1, C, H, W].
         Unsupported: an operator before the last convolution does not run on the NPU; named.
     """
-    reader = _Reader(model)
+    reader = _Reader(model, host=decode_nodes(model.graph))
     for node in model.graph.node:
         reader.add(node)
     return reader.network()
 
 
+def read_whole(model: onnx.ModelProto) -> Network:
+    """All of ``model`` as one network, its outputs in the graph's order.
+
+    Raises:
+        BadRequest: not one image input of static shape [1, C, H, W].
+        Unsupported: an operator has no TFLite form here; named.
+    """
+    reader = _Reader(model, host=set())
+    for node in model.graph.node:
+        reader.add(node)
+    return reader.whole()
+
+
 class _Reader:
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, *, host: set[str]) -> None:
         self.graph = model.graph
+        self.opset = opset(model)
+        self.host_only = host
         self.constants: dict[str, Constant] = initializers(model.graph)
         self.input, shape = _image(model.graph, self.constants)
         self.shapes: dict[str, Shape] = {self.input: shape}
@@ -87,7 +104,7 @@ class _Reader:
 
     def add(self, node: onnx.NodeProto) -> None:
         site = self.sites.get(node.output[0])
-        if site is None and (node.name or node.output[0]) in self.inner:
+        if site is None and label(node) in self.inner:
             return  # computed by the last node of its site
         if site is not None:
             if site.input in self.shapes:
@@ -116,9 +133,13 @@ class _Reader:
             raise NotOnNpu(f"this target runs activations and {known}")
         if not names:
             raise NotOnNpu("it reads no feature map")
+        if label(node) in self.host_only and node.op_type not in _ANYWHERE:
+            raise NotOnNpu("it turns the head's outputs into boxes and scores")
+        if node.op_type == "Softmax" and self.opset < 13:
+            raise NotOnNpu(f"opset {self.opset} flattens its input; export with 13 or newer")
         layer = Layer(
             kind=node.op_type,
-            name=node.name or node.output[0],
+            name=label(node),
             inputs=tuple(names),
             outputs=tuple(node.output),
             operands=tuple(self.constants.get(name) for name in node.input),
@@ -127,6 +148,15 @@ class _Reader:
         shapes = operator.shapes(layer, [self.shapes[name] for name in names])
         self.shapes.update(zip(layer.outputs, shapes, strict=True))
         self.layers.append(layer)
+
+    def whole(self) -> Network:
+        if self.host:
+            node, reason = self.host[0]
+            raise Unsupported(
+                f"TFLite: operator {node.op_type} (node {label(node)}) cannot be written: {reason}"
+            )
+        outputs = tuple(value.name for value in self.graph.output)
+        return Network(self.input, tuple(self.layers), outputs, self.shapes, ())
 
     def network(self) -> Network:
         self._check_host()
@@ -138,7 +168,7 @@ class _Reader:
             raise BadRequest(
                 "no layer between the ONNX file's input and its outputs runs on the NPU"
             )
-        names = tuple(node.name or node.output[0] for node, _ in self.host)
+        names = tuple(label(node) for node, _ in self.host)
         return Network(self.input, tuple(self.layers), outputs, self.shapes, names)
 
     def _check_host(self) -> None:
@@ -152,7 +182,7 @@ class _Reader:
         if blocking is not None:
             node, reason = blocking
             raise Unsupported(
-                f"Ethos-U: operator {node.op_type} (node {node.name or node.output[0]}) "
+                f"Ethos-U: operator {node.op_type} (node {label(node)}) "
                 f"cannot be placed on the NPU: {reason}"
             )
 

@@ -1,12 +1,16 @@
-"""The ONNX operators that the NPU's part may hold: their output shapes and their TFLite form."""
+"""The ONNX operators that a TFLite file may hold: their output shapes and their TFLite form."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from devices.convert.tflite.arrangement import Add, Concat, Resize, Slice, Split
+from ai_edge_litert import schema_py_generated as schema
+
+from devices.convert.tflite.algebra import Elementwise, MatMul, Quotient, Sigmoid, Softmax
+from devices.convert.tflite.arrangement import Concat, Resize, Slice, Split
 from devices.convert.tflite.layers import Layer, Shape
+from devices.convert.tflite.shaping import Reshape, Transpose
 from devices.convert.tflite.windows import Conv, MaxPool
 
 if TYPE_CHECKING:
@@ -22,11 +26,19 @@ class Operator(Protocol):
 
 
 OPERATORS: dict[str, Operator] = {
-    "Add": Add(),
+    "Add": Elementwise("ADD", schema.AddOptionsT),
     "Concat": Concat(),
     "Conv": Conv(),
+    "Div": Quotient(),
+    "MatMul": MatMul(),
     "MaxPool": MaxPool(),
+    "Mul": Elementwise("MUL", schema.MulOptionsT),
+    "Reshape": Reshape(),
     "Resize": Resize(),
+    "Sigmoid": Sigmoid(),
     "Slice": Slice(),
+    "Softmax": Softmax(),
     "Split": Split(),
+    "Sub": Elementwise("SUB", schema.SubOptionsT),
+    "Transpose": Transpose(),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from devices.convert.tflite.network import Network
-from devices.convert.tflite.quantisation import Quantisation
+from devices.convert.tflite.quantisation import LOGISTIC_OUTPUT, Quantisation
 
 # For costs alone: what a YOLO's maps roughly hold. The image is 0..1 by contract.
 _FIXED_IMAGE = (0.0, 1.0)
@@ -13,7 +13,9 @@ _FIXED_MAP = (-1.0, 7.0)
 _FIXED_BEFORE_ACTIVATION = (-8.0, 8.0)
 
 # Layers whose int8 kernels copy values: what goes in and what comes out share one quantisation.
-_COPYING = ("Concat", "MaxPool", "Resize", "Slice", "Split")
+_COPYING = ("Concat", "MaxPool", "Reshape", "Resize", "Slice", "Split", "Transpose")
+# Layers whose int8 output TFLite fixes to 0 .. 1.
+_SHARES = ("Sigmoid", "Softmax")
 
 
 class Ranges:
@@ -49,9 +51,16 @@ class Ranges:
                 low, high = _FIXED_BEFORE_ACTIVATION if name in before else _FIXED_MAP
             old = merged.get(groups.of(name), (low, high))
             merged[groups.of(name)] = (min(low, old[0]), max(high, old[1]))
+        fixed = {groups.of(x.outputs[0]) for x in network.layers if x.kind in _SHARES}
         self._by_name = {
-            name: Quantisation.covering(*merged[groups.of(name)]) for name in network.shapes
+            name: LOGISTIC_OUTPUT
+            if groups.of(name) in fixed
+            else Quantisation.covering(*merged[groups.of(name)])
+            for name in network.shapes
         }
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
 
     def of(self, name: str) -> Quantisation:
         """The quantisation of the feature map called ``name``."""

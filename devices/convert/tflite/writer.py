@@ -14,25 +14,33 @@ from devices.convert.tflite.quantisation import Quantisation
 
 _FILE_ID = b"TFL3"
 _VERSION = 3
-_TYPES = {"int8": schema.TensorType.INT8, "int32": schema.TensorType.INT32}
+_TYPES = {
+    "int8": schema.TensorType.INT8,
+    "int32": schema.TensorType.INT32,
+    "float32": schema.TensorType.FLOAT32,
+}
 
 
 class Writer:
     """Collects one subgraph. Tensors and operators are known by their index."""
 
-    def __init__(self) -> None:
+    def __init__(self, precision: str) -> None:
         self._graph = schema.SubGraphT()
         self._graph.name = b"main"
         self._graph.tensors, self._graph.operators = [], []
         self._model = schema.ModelT()
         self._model.version = _VERSION
-        self._model.description = b"int8, from ONNX"
+        self._model.description = f"{precision}, from ONNX".encode()
         self._model.subgraphs = [self._graph]
         self._model.operatorCodes = []
         self._model.buffers = [schema.BufferT()]  # the format reserves buffer 0 for "no data"
 
-    def feature_map(self, name: str, shape: Sequence[int], quantisation: Quantisation) -> int:
-        """An int8 tensor that an operator computes."""
+    def feature_map(
+        self, name: str, shape: Sequence[int], quantisation: Quantisation | None
+    ) -> int:
+        """A tensor that an operator computes: int8, or float32 without ``quantisation``."""
+        if quantisation is None:
+            return self._tensor(name, shape, "float32", 0, None, 0, 0)
         scales = np.array([quantisation.scale], np.float32)
         return self._tensor(name, shape, "int8", 0, scales, quantisation.zero_point, 0)
 
@@ -45,9 +53,13 @@ class Writer:
         zero_point: int = 0,
         axis: int = 0,
     ) -> int:
-        """An int8 or int32 tensor in the file; ``scales`` has one entry, or one per ``axis``."""
+        """A tensor with values; ``scales`` of int8 has one entry, or one per ``axis``."""
         buffer = self._buffer(np.ascontiguousarray(values).tobytes())
         return self._tensor(name, values.shape, values.dtype.name, buffer, scales, zero_point, axis)
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """The shape of a tensor."""
+        return tuple(int(size) for size in self._graph.tensors[index].shape)
 
     def operator(
         self, kind: str, inputs: Sequence[int], outputs: Sequence[int], options: Any = None

@@ -134,3 +134,37 @@ def chunk_as_slices() -> onnx.ModelProto:
     y = net.silu("act1", net.conv("conv1", right, (4, 4)))
     (x,) = net.op("Concat", "concat", left, y, axis=1)
     return net.model(net.conv("last", x, (8, 6), kernel=1))
+
+
+def grouped(activation: str = "silu") -> onnx.ModelProto:
+    """A convolution with two groups of four channels, site "act0", then a plain convolution."""
+    net = Net(1, 8, 16, 16)
+    x = net.silu("act0", net.conv("grouped", "images", (8, 12), group=2, stride=2))
+    return graph.swap(net.model(net.conv("last", x, (12, 5), kernel=1)), {"act0": activation})
+
+
+def attention() -> onnx.ModelProto:
+    """Self-attention with two heads as YOLO11 has it, between two sites; 8 x 8 maps."""
+    heads, key, value, n = 2, 4, 8, 64
+    net = Net(1, 3, 16, 16)
+
+    def reshaped(name: str, source: str, *shape: int) -> str:
+        sizes = net.constant(f"{name}.sizes", np.array(shape, np.int64))
+        return net.op("Reshape", name, source, sizes)[0]
+
+    x = net.silu("act0", net.conv("conv0", "images", (3, 16), stride=2))
+    y = net.conv("qkv", x, (16, heads * (2 * key + value)), kernel=1)
+    y = reshaped("heads", y, 1, heads, 2 * key + value, n)
+    sizes = net.constant("parts", np.array([key, key, value], np.int64))
+    q, k, v = net.op("Split", "split", y, sizes, outputs=3, axis=2)
+    (q,) = net.op("Transpose", "turned", q, perm=[0, 1, 3, 2])
+    (y,) = net.op("MatMul", "scores", q, k)
+    (y,) = net.op("Mul", "scaled", y, net.constant("scale", np.array(key**-0.5, np.float32)))
+    (y,) = net.op("Softmax", "shares", y, axis=-1)
+    (y,) = net.op("Transpose", "shares_turned", y, perm=[0, 1, 3, 2])
+    (y,) = net.op("MatMul", "attended", v, y)
+    y = reshaped("map", y, 1, heads * value, 8, 8)
+    place = net.conv("place", reshaped("values", v, 1, heads * value, 8, 8), (16, 16), group=16)
+    (y,) = net.op("Add", "placed", y, place)
+    (y,) = net.op("Add", "residual", x, net.conv("projected", y, (16, 16), kernel=1))
+    return net.model(net.conv("last", net.silu("act1", net.conv("conv1", y, (16, 8))), (8, 5)))

@@ -47,9 +47,12 @@ def _run_onnx(
     return dict(zip(tensors, session.run(None, {"images": image}), strict=True))
 
 
+def _shape(model: onnx.ModelProto) -> list[int]:
+    return [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
+
+
 def _images(model: onnx.ModelProto) -> NDArray[np.uint8]:
-    shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
-    return np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    return np.random.default_rng(1).integers(0, 256, _shape(model), np.uint8)
 
 
 def _float(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -154,18 +157,63 @@ def test_the_host_takes_over_behind_the_last_convolution_of_each_branch() -> Non
 def test_it_names_the_operator_that_stands_before_a_convolution() -> None:
     net = Net(1, 3, 16, 16)
     x = net.conv("conv0", "images", (3, 4))
-    (t,) = net.op("Transpose", "attention/transpose", x, perm=[0, 1, 3, 2])
-    (x,) = net.op("MatMul", "attention/matmul", x, t)
-    model = net.model(net.conv("conv1", x, (4, 4)))
-    with pytest.raises(Unsupported, match=r"operator Transpose \(node attention/transpose\)"):
+    (x,) = net.op("ReduceMean", "odd/mean", x, axes=[1])
+    model = net.model(net.conv("conv1", x, (1, 4), kernel=1))
+    with pytest.raises(Unsupported, match=r"operator ReduceMean \(node odd/mean\)"):
         tflite.convert(model, lowering="tflite")
 
 
 def test_it_names_the_form_of_an_operator_that_it_cannot_place() -> None:
     net = Net(1, 8, 16, 16)
-    model = net.model(net.conv("grouped", "images", (8, 8), group=2))
-    with pytest.raises(Unsupported, match=r"Conv \(node grouped\).*2 groups of 8 channels"):
+    x = net.conv("conv0", "images", (8, 8))
+    (x,) = net.op("Div", "quotient", x, net.silu("gate", x))
+    model = net.model(net.conv("conv1", x, (8, 8)))
+    with pytest.raises(Unsupported, match=r"Div \(node quotient\).*divisor is not a constant"):
         tflite.convert(model, lowering="tflite")
+
+
+def test_attention_needs_no_more_than_its_products_and_turned_heads() -> None:
+    model = small_nets.attention()
+    names = _names(Interpreter(model_content=tflite.convert_whole(model, images=None)))
+    assert names.count("BATCH_MATMUL") == 2
+    # Queries, keys and values of two heads lie side by side, and so must the result.
+    assert names.count("TRANSPOSE") == 4 + 1  # and the graph's output, back to channels first
+
+
+@pytest.mark.parametrize("net", [small_nets.attention, small_nets.grouped])
+def test_int8_attention_and_groups_compute_what_onnx_does(net: Any) -> None:
+    model = net()
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (8, *_shape(model)[1:]), np.uint8)
+    converted = tflite.convert(model, lowering="tflite", images=images)
+    assert converted.network.host == ()
+    image = _float(images[:1])
+    (got,) = _run_tflite(converted.content, image)
+    wanted = _run_onnx(model, ["last"], image)["last"]
+    assert np.corrcoef(got.ravel(), wanted.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("activation", activations.NAMES)
+def test_fp32_computes_what_onnx_does(activation: str) -> None:
+    nets = (small_nets.every_layer, small_nets.grouped)
+    for model in (*(net(activation) for net in nets), small_nets.attention()):
+        interpreter = Interpreter(model_content=tflite.convert_whole(model, images=None))
+        interpreter.allocate_tensors()
+        image = np.random.default_rng(2).random(_shape(model), np.float32)
+        interpreter.set_tensor(
+            interpreter.get_input_details()[0]["index"],
+            np.ascontiguousarray(image.transpose(0, 2, 3, 1)),
+        )
+        interpreter.invoke()
+        got = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        np.testing.assert_allclose(got, _run_onnx(model, ["last"], image)["last"], atol=1e-4)
+
+
+def test_a_whole_file_names_the_operator_that_it_cannot_write() -> None:
+    net = Net(1, 3, 16, 16)
+    (x,) = net.op("ReduceMean", "mean", net.conv("conv0", "images", (3, 4)))
+    with pytest.raises(Unsupported, match=r"TFLite: operator ReduceMean \(node mean\)"):
+        tflite.convert_whole(net.model(x), images=None)
 
 
 def test_it_refuses_an_image_of_open_size() -> None:

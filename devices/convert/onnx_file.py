@@ -1,0 +1,27 @@
+"""The artefact of every runtime that reads ONNX: the file as exported, or its int8 form."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from devices.errors import BadRequest
+from devices.files import atomic
+from devices.runtimes.base import Artefact, Calibration
+from devices.targets import Target
+
+
+def convert(model: Path, *, target: Target, out: Path, calibration: Calibration | None) -> Artefact:
+    """See :meth:`devices.runtimes.base.Runtime.convert`."""
+    if target.precision == "fp32":
+        with atomic(out) as part:
+            shutil.copyfile(model, part)
+        return Artefact.of(out)
+    if calibration is None:
+        raise BadRequest(f"target {target.id} needs calibration images and the job carries none")
+    # Quantising brings in more of ONNX Runtime than running does, and only int8 needs it.
+    from devices.convert.quantise import quantise
+
+    with atomic(out) as part:
+        details = quantise(model, part, images=calibration)
+    return Artefact.of(out, **details)
