@@ -331,7 +331,7 @@ def documents(
             "sites": SITES,
             "arms": arms,
             "cost_table": _cost_table(dice, target.kind),
-            "estimates": [],
+            "estimates": [_estimate(dice)],
             "candidates": [],
             "chosen": [
                 {
@@ -425,6 +425,19 @@ def _cost_table(dice: random.Random, kind: str) -> dict[str, Any]:
         "rest_memory": None,
         "memory_unit": None,
         "details": {},
+    }
+
+
+def _estimate(dice: random.Random) -> dict[str, Any]:
+    return {
+        "estimator": "supernet_loss",
+        "unit": "detection loss",
+        "higher_is_better": False,
+        "activations": list(ACTIVATIONS),
+        "penalty": [
+            [0.0 if name == "silu" else dice.uniform(0.0, 0.04) for name in ACTIVATIONS]
+            for _ in PATHS
+        ],
     }
 
 

@@ -14,8 +14,17 @@ from devices.activations import CATALOG
 from devices.targets import Target, get
 from webapp.leaderboard.models import Entry
 from webapp.leaderboard.rows import arm_title, site_order
-from webapp.ui import svg
+from webapp.ui import figures, svg
 from webapp.ui.svg.network import DrawnSite
+
+# End of a download's name -> what it is.
+_ROLES = {
+    "assignment.json": "the assignment",
+    ".pt": "state dict",
+    ".yaml": "model definition",
+    ".onnx": "another export, not measured",
+    ".tflite": "another export, not measured",
+}
 
 BASELINE = "reference"  # the arm that every arm of a search is timed against
 
@@ -81,6 +90,15 @@ class ArmRow:
 
 
 @dataclass(frozen=True)
+class Sensitivity:
+    """One estimator's signal per (site, activation): 0 for the original, lower is better."""
+
+    estimator: str
+    unit: str
+    values: dict[tuple[str, str], float]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Arms, drawings, samples, environment and files of one entry."""
 
@@ -143,18 +161,62 @@ class Evidence:
             if (site, original.get(site)) in known
         }
 
+    @cached_property
+    def sensitivity(self) -> Sensitivity | None:
+        """What each swap loses in accuracy, as the search's estimator saw it; None without one."""
+        result = self.entry.search.result or {}
+        found = [one for one in result.get("estimates", []) if one.get("penalty")]
+        if not found:
+            return None
+        estimate = found[-1]
+        values = {
+            (site["path"], activation): value
+            for site, row in zip(result["sites"], estimate["penalty"], strict=True)
+            for activation, value in zip(estimate["activations"], row, strict=True)
+            if value is not None
+        }
+        return Sensitivity(estimate["estimator"], estimate["unit"], values)
+
     @property
     def site_map(self) -> SafeString:
         return svg.site_map(self.sites, candidates=self.candidates, costs=self.costs)
 
     @property
+    def cost_map(self) -> SafeString | str:
+        """The cost of every choice as a heat map; "" without a cost table."""
+        if not self.costs:
+            return ""
+        return svg.heat_map(
+            self.sites,
+            candidates=self.candidates,
+            values=self.costs,
+            told=lambda value: f"{figures.signed(value, 4)} ms",
+            what="Cost of every choice against the original, in ms",
+        )
+
+    @property
+    def sensitivity_map(self) -> SafeString | str:
+        """What every swap loses as a heat map; "" where no estimator said."""
+        if self.sensitivity is None:
+            return ""
+        return svg.heat_map(
+            self.sites,
+            candidates=self.candidates,
+            values=self.sensitivity.values,
+            told=lambda value: figures.signed(value, 4),
+            what=f"Accuracy signal of every swap, in {self.sensitivity.unit}",
+        )
+
+    @property
     def site_table(self) -> list[dict[str, Any]]:
-        """The map as a table: what a screen reader or a spreadsheet wants."""
+        """The maps as a table: what a screen reader or a spreadsheet wants."""
+        signal = self.sensitivity
         return [
             {
                 "site": site,
                 "original": self.entry.detector.original.get(site.path, ""),
                 "cost": self.costs.get((site.path, site.activation)),
+                "loses": signal.values.get((site.path, site.activation)) if signal else None,
             }
             for site in self.sites
         ]
@@ -237,16 +299,28 @@ class Evidence:
                     "name": name,
                     "url": reverse("leaderboard:download", args=[self.entry.pk, name]),
                     "size": path.stat().st_size if path.is_file() else None,
+                    "role": self._role(name, relative),
                     "measured": relative == self.entry.file,
                 }
             )
         return found
 
+    def _role(self, name: str, relative: str) -> str:
+        """What a download is, in words."""
+        if relative == self.entry.file:
+            return "the measured file"
+        for ending, words in _ROLES.items():
+            if name.endswith(ending):
+                return words
+        return ""
+
     @property
     def command(self) -> str:
         """The actnas command line that measures this assignment again."""
         assignment = next(name for name in self.entry.files if name.endswith("assignment.json"))
-        words = ["actnas", "measure", self.entry.detector.file_name]
+        name = self.entry.detector.file_name
+        # A name that begins with a dash would be taken for an option.
+        words = ["actnas", "measure", f"./{name}" if name.startswith("-") else name]
         words += ["--target", self.entry.target, "--assignment", assignment]
         words += ["--imgsz", str(self.entry.imgsz)]
         if self.target.needs_calibration:

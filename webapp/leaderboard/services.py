@@ -56,6 +56,10 @@ def _files(search: Search, arm: Arm, companions: Chosen | None) -> dict[str, str
         path = f"{arm.file}.assignment.json"
         (search.path / path).write_text(arm.assignment.to_json(), encoding="utf-8")
         paths.append(path)
+    # The export that the target's own file was converted from; nothing was measured on it.
+    export = (arm.details.get("onnx") or {}).get("path")
+    if export is not None and export not in paths and (search.path / export).is_file():
+        paths.append(export)
     return {Path(path).name: path for path in paths}
 
 
@@ -135,6 +139,20 @@ def withdraw(entry: Entry, *, reason: str) -> bool:
         if changed == 1:
             ranking.rank_group(entry)
     return changed == 1
+
+
+def raw_samples(entry: Entry) -> dict[str, list[list[float]]]:
+    """{arm: blocks of latency samples in ms} of the lease that measured the entry; {} if modelled.
+
+    Blocks hold fresh sessions; the samples of a block are in the order in which they were taken.
+    """
+    found = (entry.search.result or {}).get("arms", [])
+    lease = next((arm["lease"] for arm in found if arm["name"] == entry.arm), None)
+    return {
+        arm["name"]: arm["details"]["samples_ms"]
+        for arm in found
+        if arm["lease"] == lease and arm["details"].get("samples_ms")
+    }
 
 
 def file_path(entry: Entry, name: str) -> Path | None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+    QueryDict,
+)
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from devices.activations import CATALOG
 from devices.targets import TARGETS
+from webapp.leaderboard import compare as comparing
 from webapp.leaderboard import scatter, services
 from webapp.leaderboard.evidence import Evidence
 from webapp.leaderboard.models import Entry
@@ -53,7 +64,9 @@ def entry(request: HttpRequest, entry_id: str) -> HttpResponse:
     )
     if found.withdrawn is not None:
         return render(request, "leaderboard/withdrawn.html", {"entry": found}, status=410)
-    return render(request, "leaderboard/entry.html", {"entry": found, "evidence": Evidence(found)})
+    mine = found.is_owned_by(request.user) or request.user.is_staff
+    context = {"entry": found, "evidence": Evidence(found), "mine": mine}
+    return render(request, "leaderboard/entry.html", context)
 
 
 @require_safe
@@ -64,6 +77,63 @@ def download(request: HttpRequest, entry_id: str, name: str) -> FileResponse:
     if path is None:
         raise Http404(f"entry {entry_id} has no file {name!r}; it has: {', '.join(found.files)}")
     return FileResponse(path.open("rb"), as_attachment=True, filename=name)
+
+
+@require_safe
+@gzip_page
+def samples(request: HttpRequest, entry_id: str) -> JsonResponse:
+    """Every latency sample of the entry's lease in ms: {arm: blocks of samples}, in order."""
+    visible = Entry.objects.visible_to(request.user).standing().select_related("search")
+    found = get_object_or_404(visible, pk=entry_id)
+    arms = services.raw_samples(found)
+    if not arms:
+        raise Http404(f"entry {entry_id} is {found.kind}: it has no samples")
+    document = {"entry": found.pk, "target": found.target, "unit": "ms", "arms": arms}
+    answer = JsonResponse(document)
+    answer.headers["Content-Disposition"] = f'attachment; filename="samples-{found.pk}.json"'
+    return answer
+
+
+@login_required
+@require_POST
+def withdraw(request: HttpRequest, entry_id: str) -> HttpResponse:
+    """Take an own entry off the leaderboard. Its address stays and says why."""
+    visible = Entry.objects.visible_to(request.user).standing()
+    found = get_object_or_404(visible, pk=entry_id)
+    if not (found.is_owned_by(request.user) or request.user.is_staff):
+        raise PermissionDenied(f"entry {entry_id} belongs to {found.owner}")
+    reason = request.POST.get("reason", "").strip()
+    if not reason:
+        messages.error(request, "Say why: the reason stays on the entry's page.")
+    else:
+        services.withdraw(found, reason=reason)
+    return redirect("leaderboard:entry", found.pk)
+
+
+@require_safe
+@gzip_page
+def compare(request: HttpRequest) -> HttpResponse:
+    """Two to four entries side by side; ``?entries=a,b`` is the address to share."""
+    ids = comparing.ids_of(request.GET.getlist("entries"))
+    canonical = ",".join(ids)
+    if ids and request.GET.getlist("entries") != [canonical]:
+        address = QueryDict(mutable=True)
+        address["entries"] = canonical
+        return redirect(f"{request.path}?{address.urlencode(safe=',')}")
+    visible = Entry.objects.visible_to(request.user).standing()
+    found = visible.select_related("owner", "detector", "data_set", "search__request").in_bulk(
+        ids[: comparing.MOST]
+    )
+    entries = [found[key] for key in ids if key in found]
+    problem = ""
+    if len(ids) > comparing.MOST:
+        problem = f"{len(ids)} entries were asked for; the first {comparing.MOST} are shown."
+    elif missing := [key for key in ids if key not in found]:
+        problem = f"Not here, withdrawn or not yours to see: {', '.join(missing)}."
+    elif len(ids) == 1:
+        problem = "One entry alone has nothing to be compared with."
+    context = {"comparison": comparing.Comparison(entries), "problem": problem}
+    return render(request, "leaderboard/compare.html", context)
 
 
 @require_safe

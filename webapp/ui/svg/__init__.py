@@ -2,9 +2,20 @@
 
 from webapp.ui.svg.arms import interval
 from webapp.ui.svg.curves import curve
+from webapp.ui.svg.heat_map import heat_map
 from webapp.ui.svg.mix import bar, counts, swatch
 from webapp.ui.svg.network import strip
 from webapp.ui.svg.samples import distribution
 from webapp.ui.svg.site_map import site_map
 
-__all__ = ["bar", "counts", "curve", "distribution", "interval", "site_map", "strip", "swatch"]
+__all__ = [
+    "bar",
+    "counts",
+    "curve",
+    "distribution",
+    "heat_map",
+    "interval",
+    "site_map",
+    "strip",
+    "swatch",
+]

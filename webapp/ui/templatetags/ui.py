@@ -143,7 +143,9 @@ def here(request: HttpRequest, prefix: str) -> SafeString | str:
     """``aria-current="page"`` when this page lies below ``prefix`` (``/`` means only itself)."""
     path = request.path
     inside = (
-        path == "/" or path.startswith("/entries/") if prefix == "/" else path.startswith(prefix)
+        path == "/" or path.startswith(("/entries/", "/compare/"))
+        if prefix == "/"
+        else path.startswith(prefix)
     )
     return SafeString(' aria-current="page"') if inside else ""
 
