@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -47,6 +48,18 @@ def number(name: str, default: int) -> int:
         return int(value)
     except ValueError:
         raise ImproperlyConfigured(f"{name}={value!r} is not a whole number") from None
+
+
+def choice(name: str, default: str, known: Collection[str]) -> str:
+    """One of the values ``known``.
+
+    Raises:
+        ImproperlyConfigured: the value is another.
+    """
+    value = os.environ.get(name, default)
+    if value not in known:
+        raise ImproperlyConfigured(f"{name}={value!r}; known: {', '.join(known)}")
+    return value
 
 
 def words(name: str, default: str = "") -> list[str]:

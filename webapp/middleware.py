@@ -68,7 +68,8 @@ class BodySizeMiddleware:
         if request.path.startswith("/api/"):
             return JsonResponse(
                 {
-                    "type": "about:blank",
+                    "type": "urn:actnas:problem:too-large",
+                    "code": "too-large",
                     "title": "Upload too large",
                     "status": 413,
                     "detail": detail,

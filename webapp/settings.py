@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "webapp.api.middleware.ApiMiddleware",
 ]
 
 ROOT_URLCONF = "webapp.urls"
@@ -130,6 +131,20 @@ LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "searches:list"
 LOGOUT_REDIRECT_URL = "leaderboard:index"
 
+# Mail: only for forgotten passwords. "console" writes it to the log of the web process.
+_MAIL = {"console": "console", "file": "filebased", "smtp": "smtp"}
+EMAIL_BACKEND = (
+    f"django.core.mail.backends.{_MAIL[env.choice('ACTNAS_MAIL', 'console', _MAIL)]}.EmailBackend"
+)
+EMAIL_FILE_PATH = str(VAR / "mail")  # of "file"
+EMAIL_HOST = env.text("ACTNAS_MAIL_HOST", "localhost")
+EMAIL_PORT = env.number("ACTNAS_MAIL_PORT", 25)
+EMAIL_HOST_USER = env.text("ACTNAS_MAIL_USER")
+EMAIL_HOST_PASSWORD = env.text("ACTNAS_MAIL_PASSWORD")
+EMAIL_USE_TLS = env.flag("ACTNAS_MAIL_TLS", False)
+DEFAULT_FROM_EMAIL = env.text("ACTNAS_MAIL_FROM", "actnas-bench@localhost")
+PASSWORD_RESET_TIMEOUT = 24 * 3600
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False
@@ -149,7 +164,8 @@ X_FRAME_OPTIONS = "DENY"
 HTTPS = env.flag("ACTNAS_HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-if env.flag("ACTNAS_BEHIND_PROXY", False):
+BEHIND_PROXY = env.flag("ACTNAS_BEHIND_PROXY", False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # ---- ours -------------------------------------------------------------------------------------
@@ -162,6 +178,10 @@ MAX_DATA_SET_BYTES = env.number("ACTNAS_MAX_DATA_SET_MB", 4096) * 2**20
 HOST_NAME = env.text("ACTNAS_HOST", "local")  # this machine's name in the pool
 FOLDERS = VAR / "work"  # unpacked data sets, trainings, searches: what workers write
 ARTEFACTS = VAR / "artefacts"  # converted models, by content
+# Requests a minute from one address; 0: no limit. One that waits for a search polls every 2 s.
+RATE_READS = env.number("ACTNAS_RATE_READS", 600)
+RATE_WRITES = env.number("ACTNAS_RATE_WRITES", 120)
+RATE_SIGN_IN = env.number("ACTNAS_RATE_SIGN_IN", 30)
 MAX_EPOCHS = 300
 MAX_TIME_LIMIT_MIN = 24 * 60
 

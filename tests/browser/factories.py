@@ -27,6 +27,7 @@ from webapp.catalog.models import DataSet, Detector
 from webapp.jobs.choices import Kind, State
 from webapp.jobs.models import Job
 from webapp.leaderboard import services as leaderboard
+from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry
 from webapp.pool.models import Device, Host, NoiseCheck
 from webapp.searches import stages as stages_of
@@ -151,9 +152,17 @@ def pool() -> list[Device]:
         )
         made.append(device)
     for target_id in by_hardware["cpu"]:
-        NoiseCheck.objects.create(
-            device=made[0], target=target_id, ratio=0.9975, low=0.995, high=1.0005
-        )
+        dice = random.Random(target_id)
+        for _ in range(24):
+            ratio = 1 + dice.gauss(0, 0.002)
+            NoiseCheck.objects.create(
+                device=made[0],
+                target=target_id,
+                ratio=ratio,
+                low=ratio - 0.002,
+                high=ratio + 0.003,
+                arm="again",
+            )
     return made
 
 
@@ -490,6 +499,12 @@ def populate() -> None:
     running_search(live, "cpu-openvino-fp32", cpu)
     queued_search(live, "cpu-onnxruntime-int8", cpu)
     failed_search(live, "npu-ethos-u55-128-int8", npu, reason="the tea had gone cold (fictional)")
+    kept = snapshots.take(
+        Entry.objects.listed().order_by("-created", "pk"),
+        title="All entries",
+        query="target=all",
+        is_ranking=False,
+    )
     done = SearchRequest.objects.exclude(pk=live.pk).latest("created")
     print(
         json.dumps(
@@ -499,6 +514,7 @@ def populate() -> None:
                 "data_set": data.pk,
                 "running": live.pk,
                 "finished": done.pk,
+                "snapshot": kept.pk,
             }
         )
     )

@@ -17,8 +17,11 @@ ANONYMOUS = {
     "leaderboard-nothing": "/?q=jabberwock",
     "entry-measured": "/entries/{measured}/",
     "entry-modelled": "/entries/{modelled}/",
+    "compare": "/compare/?entries={compared}",
+    "compare-nothing": "/compare/",
     "method": "/method/",
     "devices": "/devices/",
+    "device": "/devices/looking-glass-cpu/",
     "searches": "/searches/",
     "search-running": "/searches/{running}/",
     "search-finished": "/searches/{finished}/",
@@ -26,12 +29,17 @@ ANONYMOUS = {
     "data-set": "/data-sets/{data_set}/",
     "sign-in": "/accounts/login/",
     "sign-up": "/accounts/sign-up/",
+    "forgotten": "/accounts/forgotten/",
+    "forgotten-sent": "/accounts/forgotten/sent/",
+    "snapshot": "/snapshots/{snapshot}/",
     "404": "/rabbit-hole/",
 }
 SIGNED_IN = {
     "account": "/accounts/",
     "tokens": "/accounts/tokens/",
     "password": "/accounts/password/",
+    "mail": "/accounts/email/",
+    "delete": "/accounts/delete/",
     "upload-model": "/models/upload/",
     "upload-data-set": "/data-sets/upload/",
     "search-new": "/searches/new/",
@@ -53,7 +61,8 @@ def test_every_page_is_accessible_and_fits(
     names = {
         "measured": site.ids["entries"]["cpu-openvino-fp32"][1],
         "modelled": site.ids["entries"]["npu-ethos-u55-128-int8"][1],
-        **{key: site.ids[key] for key in ("running", "finished", "model", "data_set")},
+        "compared": ",".join(site.ids["entries"]["cpu-openvino-fp32"][:3]),
+        **{key: site.ids[key] for key in ("running", "finished", "model", "data_set", "snapshot")},
     }
     wrong = []
     for pages in (ANONYMOUS, SIGNED_IN):
@@ -82,7 +91,7 @@ def test_pages_work_without_javascript(
     expect(page.get_by_role("row")).to_have_count(7)
     page.get_by_role("row").nth(1).get_by_role("link").click()
     expect(page.locator(".verdict")).to_be_visible()
-    expect(page.locator("svg.site-map")).to_be_visible()
+    expect(page.locator("svg.site-map").first).to_be_visible()
     page.goto(f"/searches/{site.ids['running']}/")
     expect(page.get_by_text("without JavaScript, reload it")).to_be_visible()
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, UserCreationForm
+from django.contrib.auth.forms import (
+    AuthenticationForm,
+    PasswordChangeForm,
+    PasswordResetForm,
+    SetPasswordForm,
+    UserCreationForm,
+)
 from django.contrib.auth.models import User
 
 from webapp.accounts.choices import Scope
 from webapp.ui.forms import Accessible
+
+MAIL_HELP = "Only for a forgotten password. Without one, an administrator must help you."
 
 
 class SignInForm(Accessible, AuthenticationForm):
@@ -21,7 +31,43 @@ class OldPasswordForm(Accessible, PasswordChangeForm):
 class SignUpForm(Accessible, UserCreationForm):
     class Meta:
         model = User
-        fields = ("username",)
+        fields = ("username", "email")
+        help_texts = {"email": MAIL_HELP}
+        labels = {"email": "E-mail address"}
+
+
+class ForgottenForm(Accessible, PasswordResetForm):
+    pass
+
+
+class NewPasswordForm(Accessible, SetPasswordForm):
+    pass
+
+
+class MailForm(Accessible, forms.ModelForm):
+    class Meta:
+        model = User
+        fields = ("email",)
+        help_texts = {"email": MAIL_HELP}
+        labels = {"email": "E-mail address"}
+
+
+class DeleteForm(Accessible, forms.Form):
+    """Asks for the password once more: what follows cannot be undone."""
+
+    password = forms.CharField(
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}), strip=False
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        if not self.user.check_password(password):
+            raise forms.ValidationError("That is not your password.")
+        return password
 
 
 class TokenForm(Accessible, forms.Form):

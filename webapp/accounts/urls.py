@@ -4,7 +4,12 @@ from django.contrib.auth import views as auth
 from django.urls import path, reverse_lazy
 
 from webapp.accounts import views
-from webapp.accounts.forms import OldPasswordForm, SignInForm
+from webapp.accounts.forms import (
+    ForgottenForm,
+    NewPasswordForm,
+    OldPasswordForm,
+    SignInForm,
+)
 
 app_name = "accounts"
 urlpatterns = [
@@ -30,6 +35,39 @@ urlpatterns = [
         name="password",
     ),
     path("password/changed/", views.password_changed, name="password-changed"),
+    path("email/", views.mail, name="mail"),
+    path("delete/", views.delete, name="delete"),
+    path(
+        "forgotten/",
+        auth.PasswordResetView.as_view(
+            template_name="accounts/form.html",
+            form_class=ForgottenForm,
+            email_template_name="accounts/forgotten_mail.txt",
+            subject_template_name="accounts/forgotten_subject.txt",
+            success_url=reverse_lazy("accounts:forgotten-sent"),
+            extra_context={
+                "title": "Forgotten your password?",
+                "lede": "Name the e-mail address of your account. A link for a new password goes "
+                "there; it works once, for 24 hours.",
+                "submit": "Send the link",
+            },
+        ),
+        name="forgotten",
+    ),
+    path(
+        "forgotten/sent/",
+        auth.PasswordResetDoneView.as_view(template_name="accounts/forgotten_sent.html"),
+        name="forgotten-sent",
+    ),
+    path(
+        "forgotten/<uidb64>/<token>/",
+        auth.PasswordResetConfirmView.as_view(
+            template_name="accounts/new_password.html",
+            form_class=NewPasswordForm,
+            success_url=reverse_lazy("accounts:login"),
+        ),
+        name="new-password",
+    ),
     path("tokens/", views.tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke/", views.revoke_token, name="revoke-token"),
 ]

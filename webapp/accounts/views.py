@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
+from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from webapp.accounts.forms import SignUpForm, TokenForm
+from webapp.accounts import services
+from webapp.accounts.forms import DeleteForm, MailForm, SignUpForm, TokenForm
 from webapp.accounts.models import ApiToken
+from webapp.errors import Refused
 from webapp.ui.people import signed_in
 
 _RECENT = 50
@@ -82,3 +85,36 @@ def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
     token.revoke()
     messages.success(request, f"The token {token.name} works no more.")
     return redirect("accounts:tokens")
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def mail(request: HttpRequest) -> HttpResponse:
+    """The address to which a link for a forgotten password goes."""
+    form = MailForm(request.POST or None, instance=User.objects.get(pk=signed_in(request).pk))
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Your e-mail address was saved.")
+        return redirect("accounts:dashboard")
+    context = {"form": form, "title": "Your e-mail address", "submit": "Save it"}
+    return render(request, "accounts/form.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def delete(request: HttpRequest) -> HttpResponse:
+    """Delete the account with everything in it, after the password was typed once more."""
+    user = signed_in(request)
+    form = DeleteForm(request.POST or None, user=user)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.delete_account(user)
+        except Refused as error:
+            form.add_error(None, str(error))
+        else:
+            logout(request)
+            messages.success(request, "Your account and everything in it were deleted.")
+            return redirect("leaderboard:index")
+    context = {"form": form, "belongings": services.belongings(user)}
+    return render(request, "accounts/delete.html", context, status=422 if form.errors else 200)

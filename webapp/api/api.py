@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
 
 from webapp.api import problems
 from webapp.api.routers import accounts, leaderboard, pool, searches, uploads
 
-api = NinjaAPI(
-    title="ActNAS Bench",
-    version="1",
-    description=(
-        "Upload a YOLO detector, name the targets it must run on, and get back the same detector "
-        "with the best activation function at every layer, with the evidence. Everything that "
-        "runs takes time: poll the state of what you made. Errors are problem+json."
-    ),
-)
+_DESCRIPTION = """
+Upload a YOLO detector, name the targets it must run on, and get back the same detector with the
+best activation function at every layer, with the evidence. Everything that runs takes time: poll
+the state of what you made.
+
+- **Errors** are `application/problem+json`; their `code` never changes its meaning.
+- **Tokens** go into `Authorization: Bearer ...`; `POST /tokens` makes one, with the scopes `read`
+  and `write`.
+- **Pages**: lists name the next page in the `Link` header (`rel="next"`); follow it as it is.
+- **Repeats**: a `POST` with the header `Idempotency-Key` is done once; for 24 hours the same key
+  gets the same answer, with `Idempotent-Replay: true`.
+- **Reads** carry an `ETag`; send it as `If-None-Match` and get 304 while nothing has changed.
+- **Limits**: `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (s) stand in every
+  answer; past the limit it is 429 with `Retry-After`.
+"""
+_VERBS = ("get", "post", "put", "patch", "delete")
+
+
+class Api(NinjaAPI):
+    """Adds to the schema what holds for every operation."""
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        """The OpenAPI document: each operation may answer with a problem."""
+        schema = super().get_openapi_schema(**options)
+        schema["components"].setdefault("schemas", {})["Problem"] = (
+            problems.Problem.model_json_schema()
+        )
+        problem = {
+            "description": "A problem (RFC 9457)",
+            "content": {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+            },
+        }
+        key = {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "any text of your own, 1 to 200 characters; the request is done once",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+        }
+        for path, operations in schema["paths"].items():
+            for verb in _VERBS:
+                operation = operations.get(verb)
+                if operation is None:
+                    continue
+                operation["responses"]["default"] = problem
+                if verb == "post" and not path.endswith("/tokens"):
+                    operation["parameters"] = [*operation.get("parameters", []), key]
+        return schema
+
+
+api = Api(title="ActNAS Bench", version="1", description=_DESCRIPTION.strip())
 problems.install(api)
 for part in (accounts, uploads, pool, searches, leaderboard):
     api.add_router("", part.router)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpRequest
+from django.urls import reverse
+
 from webapp.api import schemas
 from webapp.catalog.models import DataSet, Detector
 from webapp.jobs.choices import FINAL
 from webapp.jobs.models import Job
-from webapp.leaderboard.models import Entry
+from webapp.leaderboard import snapshots
+from webapp.leaderboard.models import Entry, Snapshot
 from webapp.searches.models import Search, SearchRequest
 from webapp.searches.services import progress
 
@@ -99,3 +103,20 @@ def entry(row: Entry, *, detail: bool = False) -> schemas.EntryOut:
 
 def _pair(low: float | None, high: float | None) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
+
+
+def snapshot(request: HttpRequest, row: Snapshot) -> schemas.SnapshotOut:
+    files = {
+        kind: reverse("leaderboard:snapshot-file", args=[row.pk, kind])
+        for kind in snapshots.FORMATS
+        if snapshots.file_path(row, kind) is not None
+    }
+    return schemas.SnapshotOut(
+        id=row.pk,
+        title=row.title,
+        is_ranking=row.is_ranking,
+        created=row.created,
+        url=request.build_absolute_uri(reverse("leaderboard:snapshot", args=[row.pk])),
+        files={kind: request.build_absolute_uri(path) for kind, path in files.items()},
+        job=_job(row.job),
+    )

@@ -1,4 +1,4 @@
-"""Errors as problem+json (RFC 9457): one clear line in ``detail``."""
+"""Errors as problem+json (RFC 9457): a stable ``code`` for programs, a line for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from ninja import NinjaAPI, Schema
+from ninja import Field, NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from devices.errors import BadRequest, Unsupported
@@ -16,20 +16,63 @@ from webapp.errors import Refused
 log = logging.getLogger(__name__)
 
 
-class Problem(Schema):
-    """What went wrong. ``detail`` is fit to be shown to a person."""
+# Status -> the code of a problem that has no closer one. Codes never change their meaning.
+CODES = {
+    400: "bad-request",
+    401: "not-signed-in",
+    403: "not-allowed",
+    404: "not-found",
+    405: "method-not-allowed",
+    409: "not-in-state",
+    413: "too-large",
+    422: "not-accepted",
+    429: "too-many-requests",
+    500: "internal-error",
+}
 
-    type: str = "about:blank"
+
+class Problem(Schema):
+    """What went wrong. ``detail`` is fit to be shown to a person; ``code`` is for programs."""
+
+    type: str = Field(description="urn:actnas:problem:<code>")
+    code: str = Field(description="never changes its meaning", examples=["not-accepted"])
     title: str
     status: int
     detail: str
 
+    model_config = {
+        "json_schema_extra": {
+            "example": {
+                "type": "urn:actnas:problem:not-accepted",
+                "code": "not-accepted",
+                "title": "Cannot be done",
+                "status": 422,
+                "detail": "imgsz is 100; accepted: multiples of 32 from 32 to 2048",
+            }
+        }
+    }
 
-def response(status: int, detail: str, title: str = "") -> HttpResponse:
+
+def response(status: int, detail: str, title: str = "", *, code: str = "") -> HttpResponse:
     """A problem as an HTTP response."""
-    problem = Problem(title=title or HTTPStatus(status).phrase, status=status, detail=detail)
+    code = code or CODES.get(status, f"http-{status}")
+    problem = Problem(
+        type=f"urn:actnas:problem:{code}",
+        code=code,
+        title=title or HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+    )
     return JsonResponse(
         problem.model_dump(), status=status, content_type="application/problem+json"
+    )
+
+
+def plain_limit(reset_s: int) -> HttpResponse:
+    """The answer to too many tries of a form: a sentence, for a person."""
+    said = f"Too many tries from your address. Wait {reset_s} s, go back and send the form again."
+    return HttpResponse(
+        said, status=429, content_type="text/plain", headers={"Retry-After": str(reset_s)}
     )
 
 

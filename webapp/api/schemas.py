@@ -6,16 +6,36 @@ from datetime import datetime
 from typing import Any
 
 from ninja import Field, Schema
+from pydantic import ConfigDict
 
+from webapp.accounts.choices import Scope
 from webapp.catalog.choices import Visibility
 from webapp.searches.choices import Recipe
 from webapp.searches.services import DEFAULT_ACTIVATIONS
+
+
+def _example(document: dict[str, Any]) -> ConfigDict:
+    """Shown in the documentation; every figure in it is made up."""
+    return ConfigDict(json_schema_extra={"example": document})
 
 
 class Credentials(Schema):
     username: str
     password: str
     name: str = Field("API", max_length=80, description="what to call the token")
+    scopes: list[str] = Field(
+        list(Scope.values), description="what it may: read; write (upload, search, cancel)"
+    )
+
+    model_config = _example(
+        {"username": "alice", "password": "six-impossible-things", "name": "build server"}
+    )
+
+
+class Password(Schema):
+    password: str
+
+    model_config = _example({"password": "six-impossible-things"})
 
 
 class TokenOut(Schema):
@@ -27,7 +47,9 @@ class TokenOut(Schema):
 class SignUp(Schema):
     username: str = Field(min_length=3, max_length=150)
     password: str
-    email: str = ""
+    email: str = Field("", description="only for a forgotten password")
+
+    model_config = _example({"username": "alice", "password": "six-impossible-things"})
 
 
 class UserOut(Schema):
@@ -120,6 +142,17 @@ class SearchIn(Schema):
     imgsz: int | None = Field(None, description="pixels a side; a multiple of 32")
     name: str = Field("", max_length=120)
     visibility: str = Visibility.PUBLIC.value
+
+    model_config = _example(
+        {
+            "model": "3k9f0qz7v2xw",
+            "data_set": "81mc4jd6yh5t",
+            "targets": ["cpu-openvino-fp32", "npu-ethos-u55-128-int8"],
+            "activations": ["relu", "silu", "hardswish", "leaky_relu"],
+            "max_map_loss": 0.005,
+            "max_latency_ratio": 0.9,
+        }
+    )
 
 
 class StageOut(Schema):
@@ -217,9 +250,42 @@ class EntryDetail(EntryOut):
     arms: list[dict[str, Any]] = Field(description="every arm of the search, as in result.json")
 
 
+class WithdrawIn(Schema):
+    reason: str = Field(max_length=300, description="stays on the entry's page")
+
+    model_config = _example({"reason": "the data set had duplicates"})
+
+
+class SnapshotIn(Schema):
+    """The filters of the list that is kept; the same as GET /leaderboard takes."""
+
+    target: str = ""
+    device_model: str = ""
+    data_set: str = ""
+    imgsz: int | None = None
+    family: str = ""
+    kind: str = ""
+    owner: str = ""
+    q: str = ""
+    order: str = ""
+
+    model_config = _example({"target": "cpu-openvino-fp32", "family": "YOLOv8n"})
+
+
+class SnapshotOut(Schema):
+    id: str
+    title: str
+    is_ranking: bool
+    created: datetime
+    url: str = Field(description="its page; the address stays")
+    files: dict[str, str] = Field(description="{csv, parquet, json: address}, once written")
+    job: JobOut | None
+
+
 class Page(Schema):
     count: int
     page: int
     pages: int
+    next: str | None = Field(description="cursor of the next page; null on the last one")
     is_ranking: bool = Field(description="whether all are comparable, so that ranks mean something")
     entries: list[EntryOut]

@@ -11,19 +11,22 @@ class Kind(models.TextChoices):
     SEARCH = "search", "Search"
     TRAIN = "train", "Train"
     MEASURE = "measure", "Measure"
+    EXPORT = "export", "Export the leaderboard"
 
 
 class State(models.TextChoices):
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
     WAITING = "waiting", "Waiting"  # for a training or a measurement; holds no worker
+    PAUSED = "paused", "Paused"  # by its owner, until resumed; holds no worker
     FINISHED = "finished", "Finished"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
 
 
 FINAL = (State.FINISHED, State.FAILED, State.CANCELLED)
-ALIVE = (State.QUEUED, State.RUNNING, State.WAITING)
+ALIVE = (State.QUEUED, State.RUNNING, State.WAITING)  # what it needs is needed now
+OPEN = (*ALIVE, State.PAUSED)  # may still go on
 
 
 class Fault(models.TextChoices):

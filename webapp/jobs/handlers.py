@@ -55,6 +55,10 @@ HANDLERS: dict[str, Handler] = {
         run="webapp.searches.tasks.measure",
         ended="webapp.searches.services.measurement_job_ended",
     ),
+    Kind.EXPORT: Handler(
+        run="webapp.leaderboard.tasks.export",
+        ended="webapp.leaderboard.snapshots.export_job_ended",
+    ),
 }
 
 

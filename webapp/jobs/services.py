@@ -16,7 +16,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from webapp.jobs import handlers, queues
-from webapp.jobs.choices import ALIVE, FINAL, Fault, Kind, State
+from webapp.jobs.choices import ALIVE, FINAL, OPEN, Fault, Kind, State
 from webapp.jobs.models import Job
 from webapp.jobs.processes import is_alive, is_here
 
@@ -122,7 +122,32 @@ def end(
 
 def cancel(job: Job, *, reason: str) -> bool:
     """Cancel a job that has not ended. A running worker sees it within a few seconds."""
-    return end(job.pk, state=State.CANCELLED, states=ALIVE, reason=reason)
+    return end(job.pk, state=State.CANCELLED, states=OPEN, reason=reason)
+
+
+def pause(job: Job, *, message: str) -> bool:
+    """Stop a job until :func:`resume`, and cancel what only it needs; whether it was alive.
+
+    A running worker loses the job as it does on a cancel, and frees itself within a few seconds.
+    """
+    with transaction.atomic():
+        changed = Job.objects.filter(pk=job.pk, state__in=ALIVE).update(
+            state=State.PAUSED, message=message[:300], heartbeat=None, worker=""
+        )
+        if changed == 1:
+            _release(job)
+    return changed == 1
+
+
+def resume(job: Job) -> bool:
+    """Queue a paused job again, with the measurements that its pause cancelled."""
+    with transaction.atomic():
+        if not requeue(job.pk, states=(State.PAUSED,), message=""):
+            return False
+        # Trainings are asked for anew and go on from their last epoch; a measurement is not.
+        for other in job.needs.filter(kind=Kind.MEASURE, state=State.CANCELLED, reason=UNNEEDED):
+            restart(other)
+    return True
 
 
 def need(job: Job, other: Job) -> None:

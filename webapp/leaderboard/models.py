@@ -1,7 +1,8 @@
-"""The leaderboard's rows."""
+"""The leaderboard's rows, and snapshots of it."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Self
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.db.models import Q
 
 from webapp.catalog.models import DataSet, Detector
 from webapp.ids import new_id
+from webapp.jobs.models import Job
 from webapp.searches.models import Search
 
 
@@ -109,3 +111,47 @@ class Entry(models.Model):
 
     def is_owned_by(self, user: User | AnonymousUser) -> bool:
         return user.is_authenticated and self.owner_id == user.pk
+
+
+class Snapshot(models.Model):
+    """A list as it stood at one moment, at an address that stays, with its export files.
+
+    Addressed by its content: who asks for the same rows with the same ranks gets the same snapshot.
+    """
+
+    id = models.CharField(primary_key=True, max_length=12, default=new_id, editable=False)
+    content = models.CharField(max_length=64, unique=True, help_text="sha256 over rows and ranks")
+    title = models.CharField(max_length=200)
+    query = models.TextField(blank=True, help_text="the leaderboard's address, without the ?")
+    is_ranking = models.BooleanField(default=False)
+    job = models.OneToOneField(Job, null=True, on_delete=models.SET_NULL, related_name="snapshot")
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def path(self) -> Path:
+        """The folder of its export files."""
+        return settings.FOLDERS / "snapshots" / self.pk
+
+
+class SnapshotRow(models.Model):
+    """One entry of a snapshot, with the rank that it had then."""
+
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="rows")
+    entry = models.ForeignKey(Entry, on_delete=models.CASCADE, related_name="snapshot_rows")
+    position = models.PositiveIntegerField()
+    rank = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        ordering = ["snapshot", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["snapshot", "position"], name="snapshot_position")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.snapshot_id} {self.position}"

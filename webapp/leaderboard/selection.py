@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlencode
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, F, Max, Q, QuerySet
 
 from devices.errors import BadRequest
 from devices.targets import TARGETS, Target
 from devices.targets import get as get_target
+from webapp.catalog.choices import Visibility
 from webapp.catalog.models import DataSet
 from webapp.leaderboard.models import Entry
 
 ALL = "all"
+MOST_MODELS = 50  # that the filter offers
+PRECISIONS = tuple(dict.fromkeys(target.precision for target in TARGETS))
 
 # Order in the page's address -> its words and the columns that make it.
 SORTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -137,6 +141,46 @@ class Selection:
         return str(self.parameters.get("family", "")).strip()
 
     @property
+    def model(self) -> str:
+        """Id of the uploaded model that the entries must come from; "" for any."""
+        return str(self.parameters.get("model", "")).strip()
+
+    @property
+    def precision(self) -> str:
+        """Only a wide list spans several."""
+        asked = str(self.parameters.get("precision", ""))
+        return asked if self.wide and asked in PRECISIONS else ""
+
+    @property
+    def met(self) -> bool:
+        """Whether only entries are wanted that kept their search's limits and reached its goal."""
+        return self.parameters.get("met") == "1"
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.text or self.family or self.model or self.precision or self.met)
+
+    @property
+    def query(self) -> str:
+        """The address that names this very list, whatever ranking is the first one by then."""
+        names = ("target", "ranking", "q", "family", "model", "precision", "met", "sort")
+        given = {name: self.parameters.get(name) for name in names}
+        if self.ranking is not None:
+            given |= {"target": self.ranking.target.id, "ranking": self.ranking.key}
+        return urlencode({name: value for name, value in given.items() if value})
+
+    @property
+    def title(self) -> str:
+        """The list in words, for a snapshot of it."""
+        if self.ranking is None:
+            words = ["All entries"]
+        else:
+            found = self.ranking
+            words = [found.target.title, found.device_model, f"{found.imgsz} px"]
+        words += [word for word in (self.family, self.precision, self.text) if word]
+        return ", ".join([*words, *(["limits met"] if self.met else [])])[:200]
+
+    @property
     def sort(self) -> str:
         default = "age" if self.wide else "rank"
         asked = str(self.parameters.get("sort", default))
@@ -152,6 +196,13 @@ class Selection:
         rows = Entry.objects.listed().filter(self._group())
         if self.family:
             rows = rows.filter(family=self.family)
+        if self.model:
+            rows = rows.filter(detector=self.model)
+        if self.precision:
+            ids = [target.id for target in TARGETS if target.precision == self.precision]
+            rows = rows.filter(target__in=ids)
+        if self.met:
+            rows = rows.filter(_limits_met())
         if self.text:
             words = Q()
             for word in self.text.split():
@@ -165,6 +216,20 @@ class Selection:
             rows = rows.filter(words)
         return rows.order_by(*SORTS[self.sort][1])
 
+    def models(self) -> list[tuple[str, str]]:
+        """(id, name) of the public models behind the selected ranking, the most used first."""
+        rows = Entry.objects.listed().filter(self._group())
+        public = rows.filter(detector__visibility=Visibility.PUBLIC)
+        groups = public.order_by().values("detector", "detector__name").annotate(n=Count("pk"))
+        return [
+            (row["detector"], row["detector__name"])
+            for row in groups.order_by("-n", "detector__name")[:MOST_MODELS]
+        ]
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        return PRECISIONS
+
     def families(self) -> list[str]:
         """The families that the selected ranking holds."""
         rows = Entry.objects.listed().filter(self._group())
@@ -172,3 +237,16 @@ class Selection:
 
     def _group(self) -> Q:
         return self.ranking.rows() if self.ranking else Q()
+
+
+def _limits_met() -> Q:
+    """Entries that keep every limit of their search and reach its goal."""
+    asked = "search__request__"
+    kept = Q()
+    for figure, limit in (
+        ("loss", "max_map_loss"),
+        ("memory_ratio", "max_memory_ratio"),
+        ("ratio", "max_latency_ratio"),
+    ):
+        kept &= Q(**{f"{asked}{limit}__isnull": True}) | Q(**{f"{figure}__lte": F(asked + limit)})
+    return kept

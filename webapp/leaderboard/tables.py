@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q
 
+from webapp import paging
 from webapp.errors import Refused
 from webapp.leaderboard.models import Entry, EntryQuerySet
 from webapp.leaderboard.ranking import GROUP
@@ -62,7 +63,8 @@ def table(filters: Filters, *, user: User | AnonymousUser | None = None) -> Tabl
     rows = _narrow(shown, filters)
     is_ranking = _one_group(rows)
     order = filters.order or ("rank" if is_ranking else "ratio")
-    listed = rows.select_related("owner", "data_set").order_by(*ORDERS[order])
+    columns = [paging.ordering(column) for column in ORDERS[order]]
+    listed = rows.select_related("owner", "data_set").order_by(*columns)
     return Table(entries=listed, filters=filters, order=order, is_ranking=is_ranking)
 
 

@@ -9,6 +9,12 @@ app_name = "leaderboard"
 urlpatterns = [
     path("", views.index, name="index"),
     path("source", source.archive, name="source"),
+    path("snapshots/", views.take_snapshot, name="take-snapshot"),
+    path("snapshots/<str:snapshot_id>/", views.snapshot, name="snapshot"),
+    path("snapshots/<str:snapshot_id>/files/", views.snapshot_files, name="snapshot-files"),
+    path(
+        "snapshots/<str:snapshot_id>/entries.<str:kind>", views.snapshot_file, name="snapshot-file"
+    ),
     path("compare/", views.compare, name="compare"),
     path("method/", views.method, name="method"),
     path("entries/<str:entry_id>/", views.entry, name="entry"),

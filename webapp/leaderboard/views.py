@@ -15,15 +15,17 @@ from django.http import (
     QueryDict,
 )
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from devices.activations import CATALOG
 from devices.targets import TARGETS
+from webapp.errors import Refused
 from webapp.leaderboard import compare as comparing
-from webapp.leaderboard import scatter, services
+from webapp.leaderboard import scatter, services, snapshots
 from webapp.leaderboard.evidence import Evidence
-from webapp.leaderboard.models import Entry
+from webapp.leaderboard.models import Entry, Snapshot
 from webapp.leaderboard.rows import Row, scale
 from webapp.leaderboard.selection import Selection, rankings
 
@@ -48,8 +50,79 @@ def index(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "scale": scale(rows),
         "points": drawn,
+        "wide": selection.wide,
     }
     return render(request, "leaderboard/index.html", context)
+
+
+@require_POST
+def take_snapshot(request: HttpRequest) -> HttpResponse:
+    """Keep the list that the form's query names; the snapshot's page follows."""
+    selection = Selection(rankings(), QueryDict(request.POST.get("query", "")))
+    try:
+        made = snapshots.take(
+            selection.entries(),
+            title=selection.title,
+            query=selection.query,
+            is_ranking=not selection.wide,
+        )
+    except Refused as error:
+        messages.error(request, f"No snapshot was made: {error}")
+        return redirect("leaderboard:index")
+    return redirect("leaderboard:snapshot", made.pk)
+
+
+@require_safe
+@gzip_page
+def snapshot(request: HttpRequest, snapshot_id: str) -> HttpResponse:
+    """A kept list with its export files."""
+    return render(request, "leaderboard/snapshot.html", _snapshot(request, snapshot_id))
+
+
+@never_cache
+@require_safe
+def snapshot_files(request: HttpRequest, snapshot_id: str) -> HttpResponse:
+    """The part of a snapshot's page that changes while its files are written."""
+    return render(request, "leaderboard/_snapshot_files.html", _snapshot(request, snapshot_id))
+
+
+@require_safe
+def snapshot_file(request: HttpRequest, snapshot_id: str, kind: str) -> FileResponse:
+    """One export file of a snapshot."""
+    kept = get_object_or_404(Snapshot.objects.select_related("job"), pk=snapshot_id)
+    path = snapshots.file_path(kept, kind)
+    if path is None:
+        raise Http404(f"snapshot {snapshot_id} has no file of the kind {kind!r} (yet)")
+    return FileResponse(
+        path.open("rb"),
+        as_attachment=True,
+        filename=f"actnas-{snapshot_id}.{kind}",
+        content_type=snapshots.FORMATS[kind],
+    )
+
+
+def _snapshot(request: HttpRequest, snapshot_id: str) -> dict[str, object]:
+    kept = get_object_or_404(Snapshot.objects.select_related("job"), pk=snapshot_id)
+    rows = kept.rows.select_related("entry__owner", "entry__detector").defer(
+        "entry__arms", "entry__files"
+    )
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    shown = []
+    for kept_row in page:
+        kept_row.entry.rank = kept_row.rank  # as it was then
+        shown.append(Row(kept_row.entry))
+    return {
+        "snapshot": kept,
+        "page": page,
+        "rows": shown,
+        "scale": scale(shown),
+        "wide": not kept.is_ranking,
+        "files": [
+            (kind, path.stat().st_size)
+            for kind in snapshots.FORMATS
+            if (path := snapshots.file_path(kept, kind)) is not None
+        ],
+    }
 
 
 @require_safe

@@ -1,4 +1,4 @@
-"""The public page of the pool."""
+"""The public pages of the pool."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from devices.targets import TARGETS, Target
 from webapp.jobs.choices import State
 from webapp.jobs.models import Job
+from webapp.pool.history import History
 from webapp.pool.models import Device, Host, NoiseCheck
 
 
@@ -49,6 +50,13 @@ def devices(request: HttpRequest) -> HttpResponse:
         "targets": TARGETS,
     }
     return render(request, "pool/devices.html", context)
+
+
+@require_safe
+def device(request: HttpRequest, slug: str) -> HttpResponse:
+    """One device: noise and drift, queue, best entries."""
+    found = get_object_or_404(Device.objects.select_related("host"), slug=slug)
+    return render(request, "pool/device.html", {"device": found, "history": History(found)})
 
 
 def _row(

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from devices.targets import Target, get
-from webapp.jobs.choices import State
+from webapp.jobs.choices import ALIVE, State
 from webapp.leaderboard.models import Entry
 from webapp.searches import services
 from webapp.searches.choices import StageState
+from webapp.searches.estimates import Pace, pace_of, work_of
 from webapp.searches.models import Search, SearchEvent, SearchRequest
 
 LOG_LINES = 200
@@ -21,6 +22,7 @@ BADGES: dict[str, tuple[str, str]] = {
     State.QUEUED: ("waiting", "queued"),
     State.RUNNING: ("running", "running"),
     State.WAITING: ("waiting", "waiting"),
+    State.PAUSED: ("waiting", "paused"),
     State.FINISHED: ("done", "finished"),
     State.FAILED: ("failed", "failed"),
     State.CANCELLED: ("waiting", "cancelled"),
@@ -35,6 +37,7 @@ class Lane:
 
     search: Search
     entries: list[Entry]
+    pace: Pace
 
     @property
     def target(self) -> Target:
@@ -74,6 +77,21 @@ class Lane:
         found: dict[str, Any] | None = (self.search.result or {}).get("verdict")
         return found
 
+    @cached_property
+    def remaining_s(self) -> float | None:
+        """About how long it will still take; None where nothing like it has finished yet."""
+        if self.progress.is_final or self.is_paused:
+            return None
+        return self.pace.remaining_s(self.search.target, self.progress.stages)
+
+    @property
+    def is_paused(self) -> bool:
+        return self.progress.state == State.PAUSED
+
+    @property
+    def can_pause(self) -> bool:
+        return self.progress.state in ALIVE
+
     @property
     def can_retry(self) -> bool:
         return self.progress.state in (State.FAILED, State.CANCELLED)
@@ -104,8 +122,9 @@ class Follow:
             .order_by("-is_choice", "ratio")
         ):
             entries.setdefault(entry.search_id, []).append(entry)
+        pace = pace_of(self.request.targets, recipe=self.request.recipe, work=work_of(self.request))
         order = {target: index for index, target in enumerate(self.request.targets)}
-        lanes = [Lane(search, entries.get(search.pk, [])) for search in searches]
+        lanes = [Lane(search, entries.get(search.pk, []), pace) for search in searches]
         return sorted(lanes, key=lambda lane: order.get(lane.search.target, len(order)))
 
     @property

@@ -16,7 +16,7 @@ from webapp.catalog.models import DataSet, Detector
 from webapp.errors import NotReady, Refused
 from webapp.jobs import queues
 from webapp.jobs import services as jobs
-from webapp.jobs.choices import ALIVE, FINAL, Kind, State
+from webapp.jobs.choices import ALIVE, FINAL, OPEN, Kind, State
 from webapp.jobs.models import Job
 from webapp.pool.services import choose_device
 from webapp.searches import stages
@@ -130,8 +130,35 @@ def cancel_search(search: Search, *, reason: str = "cancelled by its owner") -> 
 
 def cancel_request(request: SearchRequest, *, reason: str = "cancelled by its owner") -> int:
     """Cancel every search of a request that has not ended; how many that were."""
-    searches = request.searches.select_related("job").filter(job__state__in=ALIVE)
+    searches = request.searches.select_related("job").filter(job__state__in=OPEN)
     return sum(cancel_search(search, reason=reason) for search in searches)
+
+
+def pause(search: Search) -> bool:
+    """Stop a search until it is resumed; what it has finished stays. Whether it was going on."""
+    return search.job is not None and jobs.pause(search.job, message="paused by its owner")
+
+
+def resume(search: Search) -> bool:
+    """Let a paused search go on from the stages that it finished."""
+    return search.job is not None and jobs.resume(search.job)
+
+
+def pause_request(request: SearchRequest) -> int:
+    """Pause every search of a request that is going on; how many that were."""
+    searches = request.searches.select_related("job").filter(job__state__in=ALIVE)
+    return sum(pause(search) for search in searches)
+
+
+def resume_request(request: SearchRequest) -> int:
+    """Resume every paused search of a request; how many that were."""
+    searches = request.searches.select_related("job").filter(job__state=State.PAUSED)
+    return sum(resume(search) for search in searches)
+
+
+def retry_request(request: SearchRequest) -> int:
+    """Run every failed or cancelled search of a request again; how many that were."""
+    return sum(retry(search) for search in request.searches.select_related("job"))
 
 
 def retry(search: Search) -> bool:

@@ -8,9 +8,12 @@ app_name = "searches"
 urlpatterns = [
     path("", views.requests, name="list"),
     path("new/", views.new, name="new"),
+    path("new/estimate/", views.estimate, name="estimate"),
     path("<str:request_id>/", views.request, name="request"),
     path("<str:request_id>/live/", views.live, name="live"),
     path("<str:request_id>/cancel/", views.cancel_request, name="cancel-request"),
     path("<str:request_id>/<str:search_id>/cancel/", views.cancel, name="cancel"),
+    path("<str:request_id>/<str:search_id>/pause/", views.pause, name="pause"),
+    path("<str:request_id>/<str:search_id>/resume/", views.resume, name="resume"),
     path("<str:request_id>/<str:search_id>/retry/", views.retry, name="retry"),
 ]

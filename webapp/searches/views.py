@@ -6,17 +6,19 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from devices.activations import CATALOG
 from devices.errors import BadRequest
-from devices.targets import TARGETS
+from devices.targets import TARGETS, Target
+from webapp.catalog.models import DataSet
 from webapp.errors import Refused
 from webapp.pool.services import served_targets
-from webapp.searches import services
+from webapp.searches import estimates, services
+from webapp.searches.choices import Recipe
 from webapp.searches.following import Follow
 from webapp.searches.forms import SearchForm
 from webapp.searches.models import Search, SearchRequest
@@ -63,7 +65,13 @@ def new(request: HttpRequest) -> HttpResponse:
             return redirect("searches:request", made.pk)
         except (Refused, BadRequest) as error:
             form.add_error(None, str(error))
+    asked = request.POST.copy()
+    if request.method != "POST":
+        asked.setlist("targets", [str(target) for target in form["targets"].value() or []])
+        for name in ("data_set", "recipe"):
+            asked[name] = str(form[name].value() or "")
     context = {
+        "estimate": _estimate(request, asked),
         "form": form,
         "targets": [(target, target.id in served) for target in TARGETS],
         "activations": list(CATALOG.values()),
@@ -104,6 +112,48 @@ def cancel(request: HttpRequest, request_id: str, search_id: str) -> HttpRespons
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
     services.cancel_search(search)
     return redirect("searches:request", request_id)
+
+
+@login_required
+@require_POST
+def pause(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
+    """Stop the search of one target until it is resumed."""
+    search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
+    if not services.pause(search):
+        messages.warning(request, "Only a search that is going on can be paused.")
+    return redirect("searches:request", request_id)
+
+
+@login_required
+@require_POST
+def resume(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
+    """Let a paused search go on from the stages that it finished."""
+    search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
+    if not services.resume(search):
+        messages.warning(request, "Only a paused search can be resumed.")
+    return redirect("searches:request", request_id)
+
+
+@login_required
+@never_cache
+@require_safe
+def estimate(request: HttpRequest) -> HttpResponse:
+    """How long the search of the form would take: asked for whenever the form changes."""
+    return render(request, "searches/_estimate.html", {"estimate": _estimate(request, request.GET)})
+
+
+def _estimate(request: HttpRequest, values: QueryDict) -> list[tuple[Target, float | None, int]]:
+    """(target, seconds, from how many searches) of each chosen target; unknown values count not."""
+    chosen = [target for target in TARGETS if target.id in values.getlist("targets")]
+    visible = DataSet.objects.visible_to(request.user).ready()
+    data_set = visible.filter(pk=values["data_set"]).first() if values.get("data_set") else None
+    epochs = values.get("epochs", "")
+    known = estimates.pace_of(
+        [target.id for target in chosen],
+        recipe=values.get("recipe") or Recipe.SUPERNET,
+        work=estimates.work(data_set, epochs=int(epochs) if epochs.isdigit() else None),
+    )
+    return [(target, known.total_s(target.id), known.count(target.id)) for target in chosen]
 
 
 @login_required

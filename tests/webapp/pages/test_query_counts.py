@@ -11,22 +11,28 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests.webapp.pages.conftest import World
+from webapp.leaderboard import snapshots
+from webapp.leaderboard.models import Entry, Snapshot
 
 Browse = Callable[[User | None], Client]
 
 # Session and user (2) included; measured, then pinned: a higher number needs a reason.
 COUNTS = {
-    "/": 8,
-    "/?target=all": 7,
+    "/": 9,
+    "/?target=all": 8,
     "/entries/{entry}/": 3,
+    "/compare/?entries={entry},{other}": 4,
+    "/snapshots/{snapshot}/": 6,
     "/searches/": 6,
-    "/searches/{running}/": 6,
-    "/searches/{running}/live/": 6,
+    "/searches/{running}/": 7,
+    "/searches/{running}/live/": 7,
     "/devices/": 7,
+    "/devices/looking-glass-cpu/": 6,
     "/accounts/": 8,
     "/models/{model}/": 4,
     "/data-sets/{data_set}/": 3,
-    "/searches/new/": 7,
+    "/accounts/delete/": 9,
+    "/searches/new/": 8,
 }
 
 
@@ -37,15 +43,21 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
     client = browse(world.alice)
     names = {
         "entry": world.entry(1).pk,
+        "other": world.entry(2).pk,
+        "snapshot": _snapshot().pk,
         "running": world.running().pk,
         "model": world.model.pk,
         "data_set": world.data.pk,
     }
     few = _count(client, path.format(**names))
-    for seed in range(2, 6):
+    for seed in range(3, 7):
         world.entry(seed)
         world.running()
     assert (few, _count(client, path.format(**names))) == (COUNTS[path], COUNTS[path])
+
+
+def _snapshot() -> Snapshot:
+    return snapshots.take(Entry.objects.listed(), title="x", query="", is_ranking=False)
 
 
 def _count(client: Client, path: str) -> int:

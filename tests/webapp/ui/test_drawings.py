@@ -26,6 +26,13 @@ def test_every_drawing_escapes_what_it_is_given() -> None:
         svg.strip(sites),
         svg.bar([BAIT]),
         svg.site_map(sites, candidates=["relu", BAIT], costs={(BAIT, "relu"): -0.5}),
+        svg.heat_map(
+            sites,
+            candidates=["relu", BAIT],
+            values={(BAIT, "relu"): 0.5},
+            told=lambda value: BAIT,
+            what=BAIT,
+        ),
         svg.distribution([(BAIT, [1.0, 1.1]), ("model", [0.9])]),
         svg.swatch(BAIT),
     ):
@@ -40,6 +47,31 @@ def test_the_map_fills_what_was_chosen_and_tells_the_cost() -> None:
     cells = [element for element in drawn if element.tag == "rect"]
     assert [cell.get("fill") is not None for cell in cells] == [True, False, False, True]
     assert cells[0][0].text == "model.0.act ReLU, chosen, \u22120.2500 ms"
+
+
+def test_a_heat_map_is_darker_where_a_choice_costs_more() -> None:
+    sites = [DrawnSite("model.0.act", "relu"), DrawnSite("model.1.act", "silu")]
+    values = {("model.0.act", "relu"): -0.2, ("model.0.act", "silu"): 0.0}
+    values[("model.1.act", "silu")] = 0.3
+    drawn = ElementTree.fromstring(
+        svg.heat_map(
+            sites, candidates=["relu", "silu"], values=values, told=str, what="Cost of each choice"
+        )
+    )
+    cells = {cell[0].text: cell for cell in drawn if cell.tag == "rect" and len(cell)}
+    shades = [
+        float(cells[name].get("fill-opacity", ""))
+        for name in (
+            "model.0.act ReLU, chosen, -0.2",
+            "model.0.act SiLU, 0.0",
+            "model.1.act SiLU, chosen, 0.3",
+        )
+    ]
+    assert shades == sorted(shades)
+    assert shades[0] < shades[1] < shades[2]
+    assert cells["model.1.act ReLU, not known"].get("fill-opacity") is None
+    framed = [name for name, cell in cells.items() if cell.get("stroke")]
+    assert framed == ["model.0.act ReLU, chosen, -0.2", "model.1.act SiLU, chosen, 0.3"]
 
 
 def test_an_interval_beyond_the_scale_is_a_pointer_not_a_value() -> None:

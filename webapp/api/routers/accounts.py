@@ -12,6 +12,8 @@ from django.http import HttpRequest
 from ninja import Router, Status
 from ninja.errors import HttpError
 
+from webapp.accounts import services
+from webapp.accounts.choices import Scope
 from webapp.accounts.models import ApiToken
 from webapp.api import schemas
 from webapp.api.auth import SIGNED_IN, user_of
@@ -46,7 +48,10 @@ def make_token(request: HttpRequest, body: schemas.Credentials) -> Status[dict[s
     user = authenticate(request, username=body.username, password=body.password)
     if not isinstance(user, User):
         raise HttpError(401, "user name or password is wrong")
-    token, text = ApiToken.objects.issue(user=user, name=body.name)
+    scopes = [scope.value for scope in Scope if scope.value in body.scopes]
+    if len(scopes) != len(set(body.scopes)) or not scopes:
+        raise Refused(f"scopes are {body.scopes}; accepted: some of {', '.join(Scope.values)}")
+    token, text = ApiToken.objects.issue(user=user, name=body.name, scopes=scopes)
     return Status(201, {"token": text, "name": token.name, "prefix": token.prefix})
 
 
@@ -54,3 +59,13 @@ def make_token(request: HttpRequest, body: schemas.Credentials) -> Status[dict[s
 def who_am_i(request: HttpRequest) -> dict[str, str]:
     """The user that the token or session belongs to."""
     return {"username": user_of(request).username}
+
+
+@router.delete("/users/me", response={204: None}, auth=SIGNED_IN)
+def delete_account(request: HttpRequest, body: schemas.Password) -> Status[None]:
+    """Delete the account with everything in it, after the password was given once more."""
+    user = user_of(request)
+    if not user.check_password(body.password):
+        raise HttpError(403, "the password is wrong; nothing was deleted")
+    services.delete_account(user)
+    return Status(204, None)

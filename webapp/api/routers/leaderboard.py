@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from django.core.paginator import Paginator
-from django.http import FileResponse, HttpRequest
-from ninja import Query, Router
+from urllib.parse import urlencode
 
+from django.core.paginator import Paginator
+from django.http import FileResponse, HttpRequest, HttpResponse
+from ninja import Query, Router, Status
+
+from webapp import paging
 from webapp.api import documents, schemas
-from webapp.api.auth import ANYONE, missing
-from webapp.leaderboard.models import Entry
-from webapp.leaderboard.services import file_path
-from webapp.leaderboard.tables import Filters, table
+from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
+from webapp.errors import Refused
+from webapp.leaderboard import snapshots
+from webapp.leaderboard.models import Entry, Snapshot
+from webapp.leaderboard.services import file_path, withdraw
+from webapp.leaderboard.tables import ORDERS, Filters, table
 
 router = Router(tags=["leaderboard"], auth=ANYONE)
 
@@ -18,6 +23,7 @@ router = Router(tags=["leaderboard"], auth=ANYONE)
 @router.get("/leaderboard", response=schemas.Page)
 def leaderboard(
     request: HttpRequest,
+    response: HttpResponse,
     target: str = "",
     device_model: str = "",
     data_set: str = "",
@@ -27,7 +33,8 @@ def leaderboard(
     owner: str = "",
     q: str = "",
     order: str = "",
-    page: int = Query(1, ge=1),
+    cursor: str = Query("", description="`next` of the page before; empty: the first page"),
+    page: int = Query(1, ge=1, description="by number instead; a cursor misses and repeats none"),
     size: int = Query(50, ge=1, le=200),
 ) -> schemas.Page:
     """Public entries. With target, device, data set and image size fixed it is a ranking."""
@@ -43,20 +50,66 @@ def leaderboard(
         order=order,
     )
     found = table(filters)
-    paginator = Paginator(found.entries.select_related("search"), size)
-    rows = paginator.get_page(page)
+    listed = found.entries.select_related("search")
+    paginator = Paginator(listed, size)
+    number = min(page, paginator.num_pages)
+    following: str | None = None
+    if number == 1:
+        shown, following = paging.after(listed, order=ORDERS[found.order], cursor=cursor, size=size)
+    else:
+        shown = list(paginator.page(number))
+    paging.link_next(request, response, following)
     return schemas.Page(
         count=paginator.count,
-        page=rows.number,
+        page=number,
         pages=paginator.num_pages,
+        next=following,
         is_ranking=found.is_ranking,
-        entries=[documents.entry(row) for row in rows],
+        entries=[documents.entry(row) for row in shown],
     )
+
+
+@router.post("/leaderboard/snapshots", response={201: schemas.SnapshotOut}, auth=SIGNED_IN)
+def take_snapshot(request: HttpRequest, body: schemas.SnapshotIn) -> Status[schemas.SnapshotOut]:
+    """Keep a list as it is now. Its CSV, Parquet and JSON files are written by a worker: poll."""
+    filters = Filters(**body.model_dump(exclude={"q"}), query=body.q)
+    found = table(filters)
+    asked = {name: value for name, value in body.model_dump().items() if value}
+    made = snapshots.take(
+        found.entries,
+        title=", ".join(str(value) for value in asked.values()) or "All entries",
+        query=urlencode({"target": body.target or "all"}),
+        is_ranking=found.is_ranking,
+    )
+    return Status(201, documents.snapshot(request, made))
+
+
+@router.get("/leaderboard/snapshots/{snapshot_id}", response=schemas.SnapshotOut)
+def get_snapshot(request: HttpRequest, snapshot_id: str) -> schemas.SnapshotOut:
+    """A snapshot: its state, and the addresses of its files once they are written."""
+    row = Snapshot.objects.select_related("job").filter(pk=snapshot_id).first()
+    if row is None:
+        raise missing("snapshot", snapshot_id)
+    return documents.snapshot(request, row)
 
 
 @router.get("/entries/{entry_id}", response=schemas.EntryDetail)
 def entry(request: HttpRequest, entry_id: str) -> schemas.EntryOut:
     """An entry with every arm of its search. A withdrawn one says why."""
+    return documents.entry(_visible(request, entry_id), detail=True)
+
+
+@router.post("/entries/{entry_id}/withdraw", response=schemas.EntryDetail, auth=SIGNED_IN)
+def withdraw_entry(
+    request: HttpRequest, entry_id: str, body: schemas.WithdrawIn
+) -> schemas.EntryOut:
+    """Take an own entry off the leaderboard; its address stays and says why."""
+    row = Entry.objects.filter(pk=entry_id, owner=user_of(request)).first()
+    if row is None:
+        raise missing("entry", entry_id)
+    if not body.reason.strip():
+        raise Refused("reason is empty; it stays on the entry's page")
+    withdraw(row, reason=body.reason.strip())
     return documents.entry(_visible(request, entry_id), detail=True)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
+from webapp import paging
 from webapp.api import documents, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
 from webapp.catalog.models import DataSet, Detector
@@ -42,9 +43,13 @@ def create(request: HttpRequest, body: schemas.SearchIn) -> Status[schemas.Reque
 
 
 @router.get("/searches", response=list[schemas.RequestOut], auth=SIGNED_IN)
-def mine(request: HttpRequest) -> list[schemas.RequestOut]:
-    """Your requests, the newest first."""
-    rows = SearchRequest.objects.filter(owner=user_of(request))[:50]
+def mine(
+    request: HttpRequest, response: HttpResponse, cursor: str = "", size: int = paging.SIZE
+) -> list[schemas.RequestOut]:
+    """Your requests, the newest first. The Link header names the next page."""
+    owned = SearchRequest.objects.filter(owner=user_of(request))
+    rows, following = paging.after(owned, order=paging.NEWEST, cursor=cursor, size=size)
+    paging.link_next(request, response, following)
     return [documents.request(row) for row in rows]
 
 
@@ -57,10 +62,32 @@ def get(request: HttpRequest, request_id: str) -> schemas.RequestOut:
 @router.post("/searches/{request_id}/cancel", response=schemas.RequestOut, auth=SIGNED_IN)
 def cancel(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     """Cancel every search of the request that has not ended. Only its owner may."""
-    row = SearchRequest.objects.filter(pk=request_id, owner=user_of(request)).first()
-    if row is None:
-        raise missing("request", request_id)
+    row = _own(request, request_id)
     services.cancel_request(row)
+    return documents.request(row)
+
+
+@router.post("/searches/{request_id}/pause", response=schemas.RequestOut, auth=SIGNED_IN)
+def pause(request: HttpRequest, request_id: str) -> schemas.RequestOut:
+    """Stop every search of the request that is going on; what is finished stays."""
+    row = _own(request, request_id)
+    services.pause_request(row)
+    return documents.request(row)
+
+
+@router.post("/searches/{request_id}/resume", response=schemas.RequestOut, auth=SIGNED_IN)
+def resume(request: HttpRequest, request_id: str) -> schemas.RequestOut:
+    """Let every paused search of the request go on."""
+    row = _own(request, request_id)
+    services.resume_request(row)
+    return documents.request(row)
+
+
+@router.post("/searches/{request_id}/retry", response=schemas.RequestOut, auth=SIGNED_IN)
+def retry(request: HttpRequest, request_id: str) -> schemas.RequestOut:
+    """Run every failed or cancelled search of the request again, from the stage that failed."""
+    row = _own(request, request_id)
+    services.retry_request(row)
     return documents.request(row)
 
 
@@ -74,6 +101,13 @@ def result(request: HttpRequest, search_id: str) -> dict[str, Any]:
     if search.result is None:
         raise NotReady(f"search {search_id} is {search.state} and has no result")
     return dict(search.result)
+
+
+def _own(request: HttpRequest, request_id: str) -> SearchRequest:
+    row = SearchRequest.objects.filter(pk=request_id, owner=user_of(request)).first()
+    if row is None:
+        raise missing("request", request_id)
+    return row
 
 
 def _visible(request: HttpRequest, request_id: str) -> SearchRequest:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import File, Form, Router, Status
 from ninja.files import UploadedFile
 
+from webapp import paging
 from webapp.api import documents, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
 from webapp.catalog import services
@@ -30,9 +31,13 @@ def upload_model(
 
 
 @router.get("/models", response=list[schemas.ModelOut], auth=SIGNED_IN)
-def my_models(request: HttpRequest) -> list[schemas.ModelOut]:
-    """Your models, the newest first."""
-    rows = Detector.objects.filter(owner=user_of(request)).select_related("job")[:100]
+def my_models(
+    request: HttpRequest, response: HttpResponse, cursor: str = "", size: int = paging.SIZE
+) -> list[schemas.ModelOut]:
+    """Your models, the newest first. The Link header names the next page."""
+    owned = Detector.objects.filter(owner=user_of(request)).select_related("job")
+    rows, following = paging.after(owned, order=paging.NEWEST, cursor=cursor, size=size)
+    paging.link_next(request, response, following)
     return [documents.model(row) for row in rows]
 
 
@@ -61,9 +66,13 @@ def upload_data_set(
 
 
 @router.get("/data-sets", response=list[schemas.DataSetOut], auth=SIGNED_IN)
-def my_data_sets(request: HttpRequest) -> list[schemas.DataSetOut]:
-    """Your data sets, the newest first."""
-    rows = DataSet.objects.filter(owner=user_of(request)).select_related("job")[:100]
+def my_data_sets(
+    request: HttpRequest, response: HttpResponse, cursor: str = "", size: int = paging.SIZE
+) -> list[schemas.DataSetOut]:
+    """Your data sets, the newest first. The Link header names the next page."""
+    owned = DataSet.objects.filter(owner=user_of(request)).select_related("job")
+    rows, following = paging.after(owned, order=paging.NEWEST, cursor=cursor, size=size)
+    paging.link_next(request, response, following)
     return [documents.data_set(row) for row in rows]
 
 

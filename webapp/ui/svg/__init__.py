@@ -2,6 +2,7 @@
 
 from webapp.ui.svg.arms import interval
 from webapp.ui.svg.curves import curve
+from webapp.ui.svg.drift import drift
 from webapp.ui.svg.heat_map import heat_map
 from webapp.ui.svg.mix import bar, counts, swatch
 from webapp.ui.svg.network import strip
@@ -13,6 +14,7 @@ __all__ = [
     "counts",
     "curve",
     "distribution",
+    "drift",
     "heat_map",
     "interval",
     "site_map",

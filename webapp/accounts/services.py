@@ -1,0 +1,133 @@
+"""An account's end: everything that its owner brought goes with it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.contrib.auth.models import User
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Q
+
+from webapp.catalog.models import DataSet, Detector
+from webapp.catalog.services import data_set_folder
+from webapp.errors import Refused
+from webapp.jobs import services as jobs
+from webapp.jobs.choices import OPEN
+from webapp.jobs.models import Job
+from webapp.leaderboard import ranking, snapshots
+from webapp.leaderboard.models import Entry, Snapshot
+from webapp.searches.models import SearchRequest, Training
+
+NOBODY = "deleted-user"  # owns public uploads that other people's results rest on
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What an account holds; ``kept`` are public uploads that other people's searches use."""
+
+    models: int
+    data_sets: int
+    requests: int
+    entries: int
+    tokens: int
+    kept: list[str]
+
+
+def belongings(user: User) -> Belongings:
+    """What :func:`delete_account` would delete, and what it would keep without the name."""
+    kept = [*_used_by_others(user, Detector), *_used_by_others(user, DataSet)]
+    return Belongings(
+        models=Detector.objects.filter(owner=user).count(),
+        data_sets=DataSet.objects.filter(owner=user).count(),
+        requests=SearchRequest.objects.filter(owner=user).count(),
+        entries=Entry.objects.filter(owner=user).count(),
+        tokens=user.tokens.count(),
+        kept=[upload.name for upload in kept],
+    )
+
+
+def delete_account(user: User) -> None:
+    """Delete the user with every upload, search, entry, token and file.
+
+    Public uploads that other people's searches use stay, owned by nobody; snapshots lose the
+    user's rows and are written again.
+
+    Raises:
+        Refused: the user is an administrator.
+    """
+    if user.is_superuser:
+        raise Refused("an administrator's account is deleted by another administrator")
+    with transaction.atomic():
+        for job in Job.objects.filter(owner=user, state__in=OPEN):
+            jobs.cancel(job, reason="its owner deleted the account")
+        _hand_over(user)
+        folders, files = _folders(user), _files(user)
+        entries = list(Entry.objects.filter(owner=user))
+        torn = list(Snapshot.objects.filter(rows__entry__owner=user).distinct())
+        Entry.objects.filter(owner=user).delete()
+        Training.objects.filter(pk__in=[row.pk for row in _own_trainings(user)]).delete()
+        user.delete()
+        for entry in {_group(entry): entry for entry in entries}.values():
+            ranking.rank_group(entry)
+        for snapshot in torn:
+            shutil.rmtree(snapshot.path, ignore_errors=True)  # the old files name the user
+            snapshots.export_again(snapshot)
+        transaction.on_commit(lambda: _remove(folders, files))
+
+
+def _group(entry: Entry) -> tuple[str, str, str, int]:
+    return entry.target, entry.device_model, entry.data_set_version, entry.imgsz
+
+
+def _used_by_others(user: User, model: type[Detector] | type[DataSet]) -> list[Detector | DataSet]:
+    others = Q(requests__isnull=False) & ~Q(requests__owner=user)
+    return list(model.objects.filter(others, owner=user).distinct())
+
+
+def _hand_over(user: User) -> None:
+    uploads = [*_used_by_others(user, Detector), *_used_by_others(user, DataSet)]
+    if not uploads:
+        return
+    nobody, made = User.objects.get_or_create(username=NOBODY, defaults={"is_active": False})
+    if made:
+        nobody.set_unusable_password()
+        nobody.save()
+    for upload in uploads:
+        type(upload).objects.filter(pk=upload.pk).update(owner=nobody)
+        if upload.job_id is not None:  # jobs go with their owner
+            Job.objects.filter(pk=upload.job_id).update(owner=nobody)
+
+
+def _own_trainings(user: User) -> list[Training]:
+    """Trainings that only this user's searches asked for."""
+    rows = Training.objects.filter(job__needed_by__owner=user).distinct()
+    return [
+        row
+        for row in rows.select_related("job")
+        if row.job is not None and not row.job.needed_by.exclude(owner=user).exists()
+    ]
+
+
+def _folders(user: User) -> list[Path]:
+    requests = SearchRequest.objects.filter(owner=user).prefetch_related("searches")
+    return [
+        *(search.path for request in requests for search in request.searches.all()),
+        *(data_set_folder(row) for row in DataSet.objects.filter(owner=user)),
+        *(training.path for training in _own_trainings(user)),
+    ]
+
+
+def _files(user: User) -> list[str]:
+    models = Detector.objects.filter(owner=user).values_list("file", flat=True)
+    archives = DataSet.objects.filter(owner=user).values_list("archive", flat=True)
+    return [name for name in (*models, *archives) if name]
+
+
+def _remove(folders: list[Path], files: list[str]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    for name in files:
+        default_storage.delete(name)

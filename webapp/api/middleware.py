@@ -1,0 +1,54 @@
+"""What holds for every request of the API: rate limits, idempotency keys, ETags."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.http import ConditionalGetMiddleware
+
+from webapp.api import limits, problems, replays
+from webapp.middleware import Handler
+
+PREFIX = "/api/v1/"
+# Forms that take or mail a secret.
+_SECRET_FORMS = ("/accounts/login/", "/accounts/sign-up/", "/accounts/forgotten/")
+
+
+class ApiMiddleware:
+    """Pages pass through, but for the forms of passwords, which are limited like tokens."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+        self.conditional = ConditionalGetMiddleware(self._answer)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path.startswith(PREFIX):
+            return self._api(request)
+        if request.method == "POST" and request.path in _SECRET_FORMS:
+            allowance = limits.of_sign_in(request)
+            if allowance is not None and allowance.exceeded:
+                return problems.plain_limit(allowance.reset_s)
+        return self.get_response(request)
+
+    def _api(self, request: HttpRequest) -> HttpResponseBase:
+        allowance = limits.of_api(request)
+        response: HttpResponseBase
+        if allowance is not None and allowance.exceeded:
+            response = problems.response(
+                429,
+                f"more than {allowance.limit} {allowance.bucket} requests in a minute; "
+                f"ask again in {allowance.reset_s} s",
+                code="too-many-requests",
+            )
+        else:
+            # An ETag for every readable answer; 304 where the caller has it already.
+            response = self.conditional(request)
+        if allowance is not None:
+            for name, value in allowance.headers.items():
+                response.headers[name] = value
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        if replays.applies_to(request):
+            return replays.once(request, self.get_response)
+        return self.get_response(request)

@@ -1,0 +1,117 @@
+"""Idempotency keys: a creating request that is sent twice is done once.
+
+The second copy gets the first one's answer, with the header ``Idempotent-Replay: true``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from webapp.api import limits, problems
+from webapp.api.models import KEPT, Replay
+
+HEADER = "Idempotency-Key"
+_LONGEST = 200
+_ABANDONED_S = 600  # an unfinished row this old belongs to a process that died
+
+
+def applies_to(request: HttpRequest) -> bool:
+    """Whether the request asks to be done only once. Answers with secrets are never stored."""
+    return (
+        request.method == "POST"
+        and HEADER in request.headers
+        and not request.path.endswith("/tokens")
+    )
+
+
+def once(
+    request: HttpRequest, answer: Callable[[HttpRequest], HttpResponseBase]
+) -> HttpResponseBase:
+    """The stored answer, or that of ``answer(request)``, which is stored unless it failed."""
+    given = request.headers[HEADER]
+    if not 1 <= len(given) <= _LONGEST:
+        return problems.response(
+            422,
+            f"{HEADER} has {len(given)} characters; accepted: 1 to {_LONGEST}",
+            code="bad-idempotency-key",
+        )
+    key, fingerprint = _key(request, given), _fingerprint(request)
+    Replay.objects.filter(created__lt=timezone.now() - KEPT).delete()
+    row, made = _claim(key, fingerprint)
+    if not made:
+        return _again(row, fingerprint, given)
+    try:
+        response = answer(request)
+    except BaseException:
+        row.delete()
+        raise
+    if response.status_code >= 400 or not isinstance(response, HttpResponse):
+        row.delete()  # nothing was made: the same key may try again
+    else:
+        Replay.objects.filter(pk=row.pk).update(
+            status=response.status_code,
+            content_type=response.headers.get("Content-Type", "")[:80],
+            body=response.content,
+        )
+    return response
+
+
+def _claim(key: str, fingerprint: str) -> tuple[Replay, bool]:
+    # One of two copies that come at once makes the row; the unique key decides.
+    try:
+        with transaction.atomic():
+            return Replay.objects.create(key=key, fingerprint=fingerprint), True
+    except IntegrityError:
+        row = Replay.objects.get(key=key)
+    age = (timezone.now() - row.created).total_seconds()
+    if row.status == 0 and age > _ABANDONED_S:
+        Replay.objects.filter(pk=row.pk, status=0).delete()
+        return _claim(key, fingerprint)
+    return row, False
+
+
+def _again(row: Replay, fingerprint: str, given: str) -> HttpResponse:
+    if row.fingerprint != fingerprint:
+        return problems.response(
+            422,
+            f"{HEADER} {given!r} was used for another request within the last 24 hours",
+            code="idempotency-key-reused",
+        )
+    if row.status == 0:
+        return problems.response(
+            409,
+            f"the first request with {HEADER} {given!r} is still at work; ask again",
+            code="idempotency-key-in-use",
+        )
+    response = HttpResponse(bytes(row.body), status=row.status, content_type=row.content_type)
+    response.headers["Idempotent-Replay"] = "true"
+    return response
+
+
+def _key(request: HttpRequest, given: str) -> str:
+    """Who sends it is part of it: nobody can read another's answer by guessing a key."""
+    sender = (
+        request.headers.get("Authorization")
+        or request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        or limits.address(request)
+    )
+    return hashlib.sha256(f"{sender}\0{given}".encode()).hexdigest()
+
+
+def _fingerprint(request: HttpRequest) -> str:
+    """Method, address and body; of an upload its length, as its bytes are not read here."""
+    kind = request.content_type or ""
+    parts = [str(request.method), request.get_full_path(), kind]
+    digest = hashlib.sha256("\0".join(parts).encode())
+    if kind.startswith("multipart/"):
+        digest.update(request.META.get("CONTENT_LENGTH", "").encode())
+    else:
+        digest.update(request.body)
+    return digest.hexdigest()
