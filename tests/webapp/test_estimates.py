@@ -64,7 +64,7 @@ def test_other_recipes_and_cost_studies_do_not_count(asked: SearchRequest) -> No
 def test_the_form_is_answered_for_what_is_ticked(asked: SearchRequest, people: People) -> None:
     client = Client()
     client.force_login(people.owner)
-    query = {"targets": [TARGET, OTHER], "data_set": asked.data_set_id, "recipe": asked.recipe}
+    query = {"targets": [TARGET, OTHER], "data_set": str(asked.data_set_id), "recipe": asked.recipe}
     text = client.get("/searches/new/estimate/", query).content.decode()
     assert "by the last 1 search like this" in text
     assert "no search like this has finished" in text

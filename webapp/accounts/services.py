@@ -26,7 +26,7 @@ NOBODY = "deleted-user"  # owns public uploads that other people's results rest 
 
 @dataclass(frozen=True)
 class Belongings:
-    """What an account holds; ``kept`` are public uploads that other people's searches use."""
+    """What goes with an account; ``kept`` are public uploads that other people's searches use."""
 
     models: int
     data_sets: int
@@ -38,14 +38,14 @@ class Belongings:
 
 def belongings(user: User) -> Belongings:
     """What :func:`delete_account` would delete, and what it would keep without the name."""
-    kept = [*_used_by_others(user, Detector), *_used_by_others(user, DataSet)]
+    models, data_sets = _used_by_others(user, Detector), _used_by_others(user, DataSet)
     return Belongings(
-        models=Detector.objects.filter(owner=user).count(),
-        data_sets=DataSet.objects.filter(owner=user).count(),
+        models=Detector.objects.filter(owner=user).count() - len(models),
+        data_sets=DataSet.objects.filter(owner=user).count() - len(data_sets),
         requests=SearchRequest.objects.filter(owner=user).count(),
         entries=Entry.objects.filter(owner=user).count(),
         tokens=user.tokens.count(),
-        kept=[upload.name for upload in kept],
+        kept=[upload.name for upload in (*models, *data_sets)],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.http import ConditionalGetMiddleware
@@ -42,7 +44,7 @@ class ApiMiddleware:
             )
         else:
             # An ETag for every readable answer; 304 where the caller has it already.
-            response = self.conditional(request)
+            response = cast(HttpResponseBase, self.conditional(request))
         if allowance is not None:
             for name, value in allowance.headers.items():
                 response.headers[name] = value

@@ -39,7 +39,7 @@ def take(rows: QuerySet[Entry], *, title: str, query: str, is_ranking: bool) -> 
         raise Refused("the list is empty: there is nothing to keep")
     if len(found) > MOST_ROWS:
         raise Refused(f"the list has more than {MOST_ROWS:,} entries; narrow it first")
-    ranked = [[key, rank if is_ranking else None] for key, rank in found]
+    ranked = [(key, rank if is_ranking else None) for key, rank in found]
     content = hashlib.sha256(json.dumps(ranked).encode()).hexdigest()
     with transaction.atomic():
         snapshot, made = Snapshot.objects.get_or_create(
@@ -48,7 +48,7 @@ def take(rows: QuerySet[Entry], *, title: str, query: str, is_ranking: bool) -> 
         if made:
             SnapshotRow.objects.bulk_create(
                 [
-                    SnapshotRow(snapshot=snapshot, entry_id=key, position=index, rank=rank)
+                    SnapshotRow(snapshot=snapshot, entry_id=str(key), position=index, rank=rank)
                     for index, (key, rank) in enumerate(ranked, start=1)
                 ],
                 batch_size=1000,

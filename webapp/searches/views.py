@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -13,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from devices.activations import CATALOG
 from devices.errors import BadRequest
-from devices.targets import TARGETS, Target
+from devices.targets import TARGETS
 from webapp.catalog.models import DataSet
 from webapp.errors import Refused
 from webapp.pool.services import served_targets
@@ -71,7 +73,7 @@ def new(request: HttpRequest) -> HttpResponse:
         for name in ("data_set", "recipe"):
             asked[name] = str(form[name].value() or "")
     context = {
-        "estimate": _estimate(request, asked),
+        **_estimate(request, asked),
         "form": form,
         "targets": [(target, target.id in served) for target in TARGETS],
         "activations": list(CATALOG.values()),
@@ -139,11 +141,11 @@ def resume(request: HttpRequest, request_id: str, search_id: str) -> HttpRespons
 @require_safe
 def estimate(request: HttpRequest) -> HttpResponse:
     """How long the search of the form would take: asked for whenever the form changes."""
-    return render(request, "searches/_estimate.html", {"estimate": _estimate(request, request.GET)})
+    return render(request, "searches/_estimate.html", _estimate(request, request.GET))
 
 
-def _estimate(request: HttpRequest, values: QueryDict) -> list[tuple[Target, float | None, int]]:
-    """(target, seconds, from how many searches) of each chosen target; unknown values count not."""
+def _estimate(request: HttpRequest, values: QueryDict) -> dict[str, Any]:
+    """(target, seconds, from how many searches) of each chosen target; odd values count not."""
     chosen = [target for target in TARGETS if target.id in values.getlist("targets")]
     visible = DataSet.objects.visible_to(request.user).ready()
     data_set = visible.filter(pk=values["data_set"]).first() if values.get("data_set") else None
@@ -153,7 +155,8 @@ def _estimate(request: HttpRequest, values: QueryDict) -> list[tuple[Target, flo
         recipe=values.get("recipe") or Recipe.SUPERNET,
         work=estimates.work(data_set, epochs=int(epochs) if epochs.isdigit() else None),
     )
-    return [(target, known.total_s(target.id), known.count(target.id)) for target in chosen]
+    rows = [(target, known.total_s(target.id), known.count(target.id)) for target in chosen]
+    return {"estimate": rows, "estimate_known": any(seconds is not None for _, seconds, _ in rows)}
 
 
 @login_required

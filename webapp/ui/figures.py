@@ -103,3 +103,16 @@ def duration(seconds: float | None) -> str:
         return f"{minutes}{NBSP}min {rest:02d}{NBSP}s"
     hours, rest = divmod(whole, 3600)
     return f"{hours}{NBSP}h {rest // 60:02d}{NBSP}min"
+
+
+def about(seconds: float | None) -> str:
+    """A time span that nobody knows exactly: ``40 s``, ``8 min``, ``2 h 10 min``."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    if seconds < 95:
+        return f"{max(10, round(seconds / 10) * 10)}{NBSP}s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes}{NBSP}min"
+    hours, rest = divmod(round(minutes / 10) * 10, 60)
+    return f"{hours}{NBSP}h" + (f" {rest}{NBSP}min" if rest else "")

@@ -54,7 +54,8 @@ def test_what_is_not_there_is_a_problem_too() -> None:
     answer = Client().get(f"{API}/entries/nothing")
     assert answer.status_code == 404
     assert answer.json() == {
-        "type": "about:blank",
+        "type": "urn:actnas:problem:not-found",
+        "code": "not-found",
         "title": "Not Found",
         "status": 404,
         "detail": "no entry 'nothing' that you may see",

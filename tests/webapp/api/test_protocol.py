@@ -58,7 +58,7 @@ def test_cursors_miss_and_repeat_nothing(people: People, order: str) -> None:
     seen: list[str] = []
     cursor = ""
     while True:
-        query = {"order": order, "size": 2, "cursor": cursor}
+        query: dict[str, Any] = {"order": order, "size": 2, "cursor": cursor}
         answer = Client().get(f"{API}/leaderboard", query)
         seen += [entry["id"] for entry in answer.json()["entries"]]
         cursor = answer.json()["next"]
@@ -73,7 +73,7 @@ def test_cursors_miss_and_repeat_nothing(people: People, order: str) -> None:
 def test_a_cursor_of_another_list_is_refused(people: People) -> None:
     for seed in range(3):
         publish(people, seed=seed)
-    cursor = Client().get(f"{API}/leaderboard", {"size": 1, "order": "map"}).json()["next"]
+    cursor = Client().get(f"{API}/leaderboard?size=1&order=map").json()["next"]
     answer = Client().get(f"{API}/leaderboard", {"cursor": cursor, "order": "loss"})
     assert answer.status_code == 422
     assert "cursor is none of this list" in answer.json()["detail"]

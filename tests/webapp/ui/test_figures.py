@@ -31,6 +31,13 @@ from webapp.ui import figures
         (figures.duration(4.2), "4.2\u00a0s"),
         (figures.duration(200), "3\u00a0min 20\u00a0s"),
         (figures.duration(7500), "2\u00a0h 05\u00a0min"),
+        (figures.about(3), "10\u00a0s"),
+        (figures.about(44), "40\u00a0s"),
+        (figures.about(481), "8\u00a0min"),
+        (figures.about(3599), "1\u00a0h"),
+        (figures.about(7500), "2\u00a0h"),
+        (figures.about(7900), "2\u00a0h 10\u00a0min"),
+        (figures.about(None), "\u2013"),
     ],
 )
 def test_a_figure_is_written(written: str, expected: str) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.utils.safestring import SafeString
 
 from webapp.ui import figures
-from webapp.ui.svg.element import drawing, element
+from webapp.ui.svg.element import Attribute, drawing, element
 
 _WIDTH, _HEIGHT = 640.0, 150.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 10.0, 24.0
@@ -45,11 +45,11 @@ def drift(checks: Sequence[Check], *, floor: float) -> SafeString:
     }
     shapes = [element("rect", attributes={"class": "band", **band})]
     for value in (1 + floor, 1.0, 1 - floor) if floor else (1.0,):
-        where = {"x1": _LEFT, "x2": right, "y1": y(value), "y2": y(value)}
+        where: dict[str, Attribute] = {"x1": _LEFT, "x2": right, "y1": y(value), "y2": y(value)}
         shapes.append(
             element("line", attributes={"class": "one" if value == 1 else "grid", **where})
         )
-        place = {"x": _LEFT - 6, "y": y(value) + 3.5, "text-anchor": "end"}
+        place: dict[str, Attribute] = {"x": _LEFT - 6, "y": y(value) + 3.5, "text-anchor": "end"}
         shapes.append(
             element("text", figures.number(value, 4), attributes={"class": "tick", **place})
         )
@@ -61,14 +61,14 @@ def drift(checks: Sequence[Check], *, floor: float) -> SafeString:
         )
         whisker = {"x1": x, "x2": x, "y1": y(check.low), "y2": y(check.high)}
         shapes.append(element("line", attributes={"class": "whisker", **whisker}))
-        dot = {"class": "dot", "cx": x, "cy": y(check.ratio), "r": 3.0}
+        dot: dict[str, Attribute] = {"class": "dot", "cx": x, "cy": y(check.ratio), "r": 3.0}
         shapes.append(element("circle", element("title", said), attributes=dot))
     for check, x, anchor in (
         [(checks[0], _LEFT, "start"), (checks[-1], right, "end")] if len(checks) > 1 else []
     ):
-        place = {"x": x, "y": _HEIGHT - 6, "text-anchor": anchor}
+        corner: dict[str, Attribute] = {"x": x, "y": _HEIGHT - 6, "text-anchor": anchor}
         shapes.append(
-            element("text", f"{check.at:%Y-%m-%d}", attributes={"class": "tick", **place})
+            element("text", f"{check.at:%Y-%m-%d}", attributes={"class": "tick", **corner})
         )
     label = f"{len(checks)} A/A ratios from old to new; noise floor {figures.percent(floor, 2)}"
     return drawing(*shapes, label=label, width=_WIDTH, height=_HEIGHT, css="drift")

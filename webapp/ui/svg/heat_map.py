@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from django.utils.safestring import SafeString
 
-from webapp.ui.svg.element import drawing, element
+from webapp.ui.svg.element import Attribute, drawing, element
 from webapp.ui.svg.mix import colour, title
 from webapp.ui.svg.network import DrawnSite, block_names
 
@@ -77,7 +77,7 @@ def heat_map(
 
 
 def _row_name(text: str, y: float) -> SafeString:
-    where = {"x": _NAME - 8, "y": y + _CELL - 3.5, "text-anchor": "end"}
+    where: dict[str, Attribute] = {"x": _NAME - 8, "y": y + _CELL - 3.5, "text-anchor": "end"}
     return element("text", text, attributes={"class": "row-name", **where})
 
 

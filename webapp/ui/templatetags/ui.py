@@ -31,6 +31,7 @@ for _filter in (
     figures.percent,
     figures.size,
     figures.duration,
+    figures.about,
 ):
     register.filter(_filter.__name__, _filter)
 
