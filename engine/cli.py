@@ -61,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
     search.add_argument("--max-memory-ratio", type=float, metavar="R", help="limit")
     search.add_argument("--max-map-loss", type=float, metavar="D", help="limit, mAP50-95 (0..1)")
     search.add_argument("--epochs", type=int, metavar="N", help="epochs of the training")
+    search.add_argument(
+        "--distil", action="store_true", help="every arm also learns from a teacher"
+    )
     search.add_argument("--time-limit", type=float, metavar="MIN", help="minutes for everything")
     search.add_argument("--seed", type=int, default=0, metavar="S")
     search.add_argument("--out", type=Path, required=True, metavar="DIR")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,22 +87,43 @@ class Evaluation:
         }
 
 
-def evaluate(run: Run, split: Split, *, names: Mapping[int, str], min_boxes: int = 1) -> Evaluation:
+def evaluate(
+    run: Run,
+    split: Split,
+    *,
+    names: Mapping[int, str],
+    min_boxes: int = 1,
+    pause: Callable[[], None] | None = None,
+) -> Evaluation:
     """mAP of ``run`` on ``split``.
 
     ``run`` maps one image, float32 [1, 3, s, s] in 0..1, to the outputs of an exported detector;
-    the first is [1, 4 + classes, anchors], or [1, detections, 6] of a model without NMS. Classes
-    with fewer than ``min_boxes`` boxes in the split do not count; ``left_out`` names them.
+    the first is [1, 4 + classes, anchors], or [1, detections, 6] of a model without NMS. It is
+    called from another thread, while the outputs of the image before are worked on; ``pause`` is
+    called between images, when nothing runs. Classes with fewer than ``min_boxes`` boxes in the
+    split do not count; ``left_out`` names them.
 
     Raises:
         BadDataSet: the split has no class that counts.
         EngineError: the output has another shape.
     """
 
+    def one(image: NDArray[np.uint8]) -> torch.Tensor:
+        output = run(image[None].astype(np.float32) / np.float32(255))[0]
+        return torch.from_numpy(np.ascontiguousarray(output, dtype=np.float32))
+
     def predictions() -> Iterator[torch.Tensor]:
-        for image in split.images:
-            output = run(image[None].astype(np.float32) / np.float32(255))[0]
-            yield torch.from_numpy(np.ascontiguousarray(output, dtype=np.float32))
+        with ThreadPoolExecutor(1) as background:
+            ahead: Future[torch.Tensor] | None = None
+            for image in split.images:
+                done = ahead.result() if ahead is not None else None
+                if pause is not None:
+                    pause()
+                ahead = background.submit(one, image)
+                if done is not None:
+                    yield done
+            if ahead is not None:
+                yield ahead.result()
 
     return _evaluate(predictions(), split, names=names, min_boxes=min_boxes)
 

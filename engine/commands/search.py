@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> Outcome:
                     max_memory_ratio=options.max_memory_ratio,
                     max_map_loss=options.max_map_loss,
                     epochs=options.epochs,
+                    distil=options.distil,
                     time_limit_min=options.time_limit,
                     seed=options.seed,
                     out=folder,

@@ -2,8 +2,9 @@
 
 Formula: penalty[s, a] = L(original with site s running a) - L(original), L being the detection
 loss on labelled images with BatchNorm taken from that very batch, so that the statistics fit the
-swap without a second pass. Source: one-shot supernets (Guo et al. 2020, SPOS) applied to
-activations. What it cannot see: interactions between swaps, and how far a fine-tune repairs each.
+swap without a second pass; the layers before the swap are run once. Source: one-shot supernets
+(Guo et al. 2020, SPOS) applied to activations. What it cannot see: interactions between swaps, and
+how far a fine-tune repairs each.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import nn
 
 from devices.assignment import Assignment
 from engine.data import Split
+from engine.layers import Layers, layer_of
 from engine.training import loop
 from engine.training.choice import open_sites, set_mix
 
@@ -47,18 +49,23 @@ def table(
     started = time.monotonic()
     choices = open_sites(net, original, activations)
     where, kind = loop.device(), loop.precision()
-    net.to(where).train()
+    net.to(where, memory_format=torch.channels_last).train()
     criterion = loop.criterion_of(net)
     batch = loop.stack(split, range(min(images, len(split.images))), where=where)
+    set_mix(choices, original)
+    with torch.no_grad(), torch.autocast(where.type, dtype=torch.bfloat16, enabled=kind == "bf16"):
+        layers = Layers(net, batch["img"])
 
-    def loss() -> float:
+    def loss(predictions: Any) -> float:
         with torch.no_grad():
-            with torch.autocast(where.type, dtype=torch.bfloat16, enabled=kind == "bf16"):
-                predictions = net(batch["img"])
             return float(criterion(loop.to_float(predictions), batch)[0].sum()) / len(batch["img"])
 
-    set_mix(choices, original)
-    base = loss()
+    def swapped(site: str, activation: str) -> float:
+        set_mix(choices, original.replace({site: activation}))
+        with torch.no_grad(), torch.autocast(where.type, torch.bfloat16, enabled=kind == "bf16"):
+            return loss(layers.again(layer_of(site)))
+
+    base = loss(layers.output)
     rows: list[list[float]] = []
     for number, (site, own) in enumerate(original):
         row = []
@@ -67,8 +74,7 @@ def table(
             if activation == own:
                 row.append(0.0)
                 continue
-            set_mix(choices, original.replace({site: activation}))
-            row.append(loss() - base)
+            row.append(swapped(site, activation) - base)
         rows.append(row)
         hooks.progress((number + 1) / len(original), f"site {number + 1} of {len(original)}")
     return {

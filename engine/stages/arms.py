@@ -152,16 +152,15 @@ def _evaluate(context: Context, path: Path, target: Target, kept: Path, test: Sp
     if kept.exists():
         return evaluation.load(kept)
     session = runtimes.get(target).open(path, threads=threads.use_all())
-
-    def run(image: Any) -> list[Any]:
-        context.services.pause_point()
-        return session.run(image)
-
     try:
         # A split too small for any class to reach it is scored as it is; its intervals say so.
         enough = max(test.boxes().values(), default=0) >= MIN_BOXES
         found = evaluation.evaluate(
-            run, test, names=context.names, min_boxes=MIN_BOXES if enough else 1
+            session.run,
+            test,
+            names=context.names,
+            min_boxes=MIN_BOXES if enough else 1,
+            pause=context.services.pause_point,
         )
     finally:
         session.close()

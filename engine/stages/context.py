@@ -30,9 +30,9 @@ class SearchSpec:
     """One search: a model, a target, data, limits. Ratios count against the original activation.
 
     ``data`` is a data.yaml or its folder, None for a cost study. ``epochs`` is what each pick is
-    trained for in all; None takes the recipe's own. ``lease_s`` is how long one measurement may
-    hold the device (the final one; those on the way take less). ``out`` is the folder that
-    everything lands in.
+    trained for in all; None takes the recipe's own. ``distil`` lets every arm learn from a teacher
+    too. ``lease_s`` is how long one measurement may hold the device (the final one; those on the
+    way take less). ``out`` is the folder that everything lands in.
     """
 
     model: Path
@@ -46,6 +46,7 @@ class SearchSpec:
     max_memory_ratio: float | None = None
     max_map_loss: float | None = None
     epochs: int | None = None
+    distil: bool = False
     time_limit_min: float | None = None
     lease_s: float = 45.0
     seed: int = 0
@@ -153,7 +154,10 @@ class Context:
     def settings(self) -> TrainingSettings:
         """The settings that every arm of this search is trained with."""
         plain = TrainingSettings(
-            imgsz=self.imgsz, activations=self.spec.activations, seed=self.spec.seed
+            imgsz=self.imgsz,
+            activations=self.spec.activations,
+            distil=1.0 if self.spec.distil else 0.0,
+            seed=self.spec.seed,
         )
         return plain if self.spec.epochs is None else plain.scaled(self.spec.epochs)
 

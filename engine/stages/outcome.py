@@ -210,7 +210,17 @@ def _training(context: Context, found: Findings) -> TrainingFacts | None:
     settings = asdict(context.settings)
     settings["activations"] = list(context.settings.activations)
     settings["precision"] = read_summary(folder).get("precision")
-    return TrainingFacts(hash=spec.hash, settings=settings, teacher=None, seconds=seconds)
+    return TrainingFacts(
+        hash=spec.hash, settings=settings, teacher=_teacher(context), seconds=seconds
+    )
+
+
+def _teacher(context: Context) -> str | None:
+    spec = context.training("alone").teacher
+    if spec is None:
+        return None
+    (folder,) = context.train_all([spec])
+    return str(read_summary(folder)["teacher"])
 
 
 def _notes(context: Context, found: Findings, final: MeasureResult) -> list[str]:

@@ -52,22 +52,41 @@ def set_mix(choices: Choices, assignment: Assignment) -> None:
 
 
 class MixSampler:
-    """Draws the mix of each training step.
+    """Draws the mixes of each training step, by the sandwich rule (Yu et al. 2020, BigNAS).
 
-    With probability ``fixed_share`` one of the uniform models or the original, so that they are
-    always well trained; otherwise a random activation per site. Deterministic by seed.
+    Of ``mixes`` half (rounded down) are fixed: the original in every step, and the uniform models
+    in turn; so that the ends of the range, between which every mix lies, are always trained well.
+    The others are random: each swaps a share of its sites, the share itself drawn evenly, so that
+    mixes near the original, from which most picks come, are as frequent as those far from it.
+    Step ``n`` of a seed always draws the same, also after a resume.
     """
 
     def __init__(
-        self, original: Assignment, names: Sequence[str], *, fixed_share: float, seed: int
+        self, original: Assignment, names: Sequence[str], *, mixes: int, seed: int
     ) -> None:
         uniforms = [Assignment.uniform(original.sites, name) for name in names]
-        self._fixed = [original, *(u for u in uniforms if u != original)]
-        self._sites, self._names = original.sites, list(names)
-        self._share, self._rng = fixed_share, random.Random(seed)
+        self._original = original
+        self._uniforms = [u for u in uniforms if u != original]
+        self._names, self._seed = list(names), seed
+        self._fixed, self._random = mixes // 2, mixes - mixes // 2
 
-    def draw(self) -> Assignment:
-        """The mix of the next step."""
-        if self._rng.random() < self._share:
-            return self._rng.choice(self._fixed)
-        return Assignment(tuple((site, self._rng.choice(self._names)) for site in self._sites))
+    def draw(self, step: int) -> list[Assignment]:
+        """The mixes of ``step``: the fixed ones first."""
+        rng = random.Random(f"{self._seed} {step}")
+        if self._fixed > 1 and self._uniforms:
+            turns, first = self._uniforms, step * (self._fixed - 1)
+            others = [turns[(first + i) % len(turns)] for i in range(self._fixed - 1)]
+            fixed = [self._original, *others]
+        else:  # room for one: the original takes turns with the uniforms
+            turns = [self._original, *self._uniforms]
+            fixed = [turns[step % len(turns)]] * self._fixed
+        return [*fixed, *(self._any(rng) for _ in range(self._random))]
+
+    def _any(self, rng: random.Random) -> Assignment:
+        share = rng.random()
+        return Assignment(
+            tuple(
+                (site, rng.choice(self._names) if rng.random() < share else own)
+                for site, own in self._original
+            )
+        )

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from engine.data import Split
-from engine.training import augment
+from engine.training import augment, distillation
+from engine.training.distillation import Teacher
 from engine.training.spec import TrainingSettings
 
 _SHIFT = 0.06
@@ -26,11 +27,30 @@ GAINS = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5, epochs=100)  # ultralytics' o
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the loop calls: before each step, between steps, after each epoch."""
+    """What the loop calls between batches, and with (fraction done, message) after each."""
 
-    before_step: Callable[[], None]
     pause_point: Callable[[], None]
     progress: Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast one :func:`fit` trains. ``first_epoch`` numbers the data order, so that
+    every arm sees the same batches at the same point of its life."""
+
+    epochs: int
+    peak_lr: float
+    first_epoch: int
+
+
+# Called with the step and the fraction of the training that is done; the batch is cut into as many
+# parts as callables come back, and each is called before its part is run.
+Parts = Callable[[int, float], Sequence[Callable[[], None]]]
+
+
+def whole(step: int, fraction: float) -> Sequence[Callable[[], None]]:
+    """The batch in one piece, nothing to change before it."""
+    return (lambda: None,)
 
 
 def device() -> torch.device:
@@ -80,11 +100,16 @@ def stack(
         owners += [position] * len(labels)
     table = torch.from_numpy(np.concatenate(rows).astype(np.float32))
     return {
-        "img": torch.from_numpy(np.stack(images)).to(where).float() / 255,
+        "img": _pixels(images, where),
         "cls": table[:, :1].to(where),
         "bboxes": table[:, 1:].to(where),
         "batch_idx": torch.tensor(owners, dtype=torch.float32, device=where),
     }
+
+
+def _pixels(images: Sequence[Any], where: torch.device) -> torch.Tensor:
+    pixels = torch.from_numpy(np.stack(images)).to(where).float() / 255
+    return pixels.contiguous(memory_format=torch.channels_last)
 
 
 def _augmenter(
@@ -120,16 +145,16 @@ def fit(
     split: Split,
     *,
     settings: TrainingSettings,
-    epochs: int,
-    peak_lr: float,
-    first_epoch: int,
+    schedule: Schedule,
     hooks: Hooks,
     checkpoint: Path,
+    parts: Parts = whole,
+    teacher: Teacher | None = None,
 ) -> dict[str, Any]:
     """Train ``net`` in place; it ends holding the moving average of its weights.
 
-    ``first_epoch`` numbers the data order, so that every arm sees the same batches at the same
-    point of its life. ``checkpoint`` is written after each epoch and resumed from if it exists.
+    ``checkpoint`` is written after each epoch and resumed from if it exists. With a ``teacher`` the
+    distance to it, weighted by ``settings.distil``, is added to the loss on the labels.
 
     Returns:
         ``{"steps", "seconds", "losses" (mean per epoch), "precision", "device", "epochs"}``.
@@ -138,7 +163,7 @@ def fit(
         ValueError: the split holds fewer images than one batch needs (at least 1).
     """
     where, kind = device(), precision()
-    net.to(where)
+    net.to(where, memory_format=torch.channels_last)  # a tenth faster on CPU, more on CUDA
     for parameter in net.parameters():
         parameter.requires_grad_(True)  # checkpoints come frozen
     if hasattr(net.model[-1], "dfl") and hasattr(net.model[-1].dfl, "conv"):  # type: ignore[index,union-attr]
@@ -146,6 +171,9 @@ def fit(
     criterion = criterion_of(net)
     optimiser = _optimiser(net, settings.weight_decay)
     average = copy.deepcopy(net).eval()
+    if teacher is not None:
+        teacher.to(where)
+    epochs = schedule.epochs
     size = min(settings.batch, len(split.images))
     per_epoch = len(split.images) // size
     steps = max(1, epochs * per_epoch)
@@ -159,31 +187,35 @@ def fit(
     net.train()
     for epoch in range(done, epochs):
         started, total = time.monotonic(), 0.0
-        order = np.random.default_rng([settings.seed, first_epoch + epoch]).permutation(
+        order = np.random.default_rng([settings.seed, schedule.first_epoch + epoch]).permutation(
             len(split.images)
         )
-        augmented = _augmenter(split, settings, first_epoch + epoch)
+        augmented = _augmenter(split, settings, schedule.first_epoch + epoch)
         for number in range(per_epoch):
             hooks.pause_point()
-            hooks.before_step()
             step = epoch * per_epoch + number
             for group in optimiser.param_groups:
-                group["lr"] = _learning_rate(step, steps, peak_lr)
-            batch = stack(
-                split,
-                order[number * size : (number + 1) * size].tolist(),
-                where=where,
-                augmented=augmented,
-            )
-            with torch.autocast(where.type, dtype=torch.bfloat16, enabled=kind == "bf16"):
-                predictions = net(batch["img"])
-            loss = criterion(to_float(predictions), batch)[0].sum() / size
+                group["lr"] = _learning_rate(step, steps, schedule.peak_lr)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            changes = parts(step, step / steps)
+            chosen = order[number * size : (number + 1) * size]
+            for piece, change in zip(np.array_split(chosen, len(changes)), changes, strict=True):
+                change()
+                batch = stack(split, piece.tolist(), where=where, augmented=augmented)
+                with torch.autocast(where.type, dtype=torch.bfloat16, enabled=kind == "bf16"):
+                    predictions = net(batch["img"])
+                    wanted = teacher(batch["img"]) if teacher is not None else None
+                predictions = to_float(predictions)
+                # Ultralytics' loss is a mean over the objects of a batch times its images.
+                loss = criterion(predictions, batch)[0].sum() / size
+                if wanted is not None:
+                    near = distillation.distance(predictions, to_float(wanted))
+                    loss = loss + settings.distil * near * (len(piece) / size)
+                loss.backward()
+                total += float(loss.detach())
             nn.utils.clip_grad_norm_(net.parameters(), 10.0)
             optimiser.step()
             _follow(average, net, settings.ema, step)
-            total += float(loss.detach())
             hooks.progress((step + 1) / steps, f"epoch {epoch + 1} of {epochs}")
         losses.append(total / per_epoch)
         seconds += time.monotonic() - started
@@ -199,7 +231,7 @@ def fit(
             },
         )
     net.load_state_dict(average.state_dict())
-    net.to("cpu").eval()
+    net.to("cpu", memory_format=torch.contiguous_format).eval()
     return {
         "steps": steps,
         "epochs": epochs,

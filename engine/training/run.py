@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +16,22 @@ from devices.assignment import Assignment
 from engine import data, export, loading, sites, swap, threads
 from engine.errors import BadSearch
 from engine.estimators import sensitivity
+from engine.evaluation import evaluate_net
 from engine.loading import Model
 from engine.services import Event, Services
-from engine.training import batchnorm, loop
+from engine.training import batchnorm, blend, loop
 from engine.training.choice import MixSampler, open_sites, set_mix
+from engine.training.distillation import Teacher
+from engine.training.loop import Parts, Schedule
 from engine.training.spec import TrainingSpec
 
 WEIGHTS = "weights.pt"
 ESTIMATES = "estimates.json"
 EXPORTED = "model.onnx"
 ARMS = ("finetune", "alone")
+TEACHER_WITHIN = 0.02  # mAP50-95 on val by which an upload may be behind the reference arm
 _DONE = "training.json"
-_CHECKPOINT = "checkpoint.pt"
+_CHECKPOINT = "-checkpoint.pt"
 
 
 def run(spec: TrainingSpec, *, folder: Path, services: Services) -> Path:
@@ -42,6 +49,7 @@ def run(spec: TrainingSpec, *, folder: Path, services: Services) -> Path:
     if (folder / _DONE).exists():
         return folder
     parent = services.train(spec.parent) if spec.parent is not None else None
+    taught_by = services.train(spec.teacher) if spec.teacher is not None else None
     folder.mkdir(parents=True, exist_ok=True)
     threads.use_all()
     stage = f"train:{spec.hash}"
@@ -54,8 +62,12 @@ def run(spec: TrainingSpec, *, folder: Path, services: Services) -> Path:
         load_weights(model.net, parent)
     if spec.phase == "estimate":
         summary = _estimate(spec, model.net, original, folder, services, stage)
+    elif spec.phase == "teacher":
+        assert parent is not None
+        summary = _choose_teacher(spec, parent, folder, services)
     else:
-        summary = _fit(spec, model.net, original, folder, services, stage)
+        teacher = _teacher(spec, taught_by) if taught_by is not None else None
+        summary = _fit(spec, model.net, original, teacher, folder, services, stage)
         if spec.phase in ARMS:
             _export(spec, model, folder, services)
         _write(folder / WEIGHTS, model.net.state_dict())
@@ -63,7 +75,8 @@ def run(spec: TrainingSpec, *, folder: Path, services: Services) -> Path:
     part = folder / f"{_DONE}.part"
     part.write_text(json.dumps(document, indent=1))
     part.replace(folder / _DONE)
-    (folder / _CHECKPOINT).unlink(missing_ok=True)
+    for checkpoint in folder.glob(f"*{_CHECKPOINT}"):
+        checkpoint.unlink()
     services.emit(Event(stage, "finished", spec.title, 1.0))
     return folder
 
@@ -83,82 +96,108 @@ def _fit(
     spec: TrainingSpec,
     net: nn.Module,
     original: Assignment,
+    teacher: Teacher | None,
     folder: Path,
     services: Services,
     stage: str,
 ) -> dict[str, Any]:
     settings = spec.settings
     split = data.open_data(Path(spec.data)).arrays("train", settings.imgsz)
-
-    def nothing() -> None:
-        return None
-
-    before_step = nothing
-    if spec.phase == "supernet":
-        choices = open_sites(net, original, settings.activations)
-        sampler = MixSampler(
-            original, settings.activations, fixed_share=settings.fixed_share, seed=settings.seed
-        )
-
-        def before_step() -> None:
-            set_mix(choices, sampler.draw())
-
-    elif spec.assignment is not None:
+    if spec.phase == "finetune" and spec.assignment is not None:
         swap.apply(net, spec.assignment)
-    first_epoch = {
-        "adapt": 0,
-        "supernet": settings.adapt_epochs,
-        "alone": settings.adapt_epochs,
-        "finetune": settings.adapt_epochs + settings.supernet_epochs,
-    }[spec.phase]
-    if spec.phase != "alone":
-        return loop.fit(
-            net,
-            split,
-            settings=settings,
-            epochs=settings.epochs(spec.phase),
-            peak_lr=getattr(settings, f"{spec.phase}_lr"),
-            first_epoch=first_epoch,
-            hooks=_hooks(services, stage, before_step, 0.0, 1.0),
-            checkpoint=folder / _CHECKPOINT,
-        )
-    # An arm trained alone lives through the same two schedules, one after the other, as a pick.
-    legs = [
-        ("supernet", settings.supernet_epochs, settings.supernet_lr, first_epoch),
-        (
-            "finetune",
-            settings.finetune_epochs,
-            settings.finetune_lr,
-            first_epoch + settings.supernet_epochs,
-        ),
-    ]
+    parts = _parts(spec, net, original, images=len(split))
     done: list[dict[str, Any]] = []
-    total = max(1, sum(leg[1] for leg in legs))
+    legs = _legs(spec)
+    total = max(1, sum(leg.epochs for _, leg in legs))
     start = 0.0
-    for name, epochs, peak, first in legs:
-        share = epochs / total
+    for name, schedule in legs:
+        share = schedule.epochs / total
         done.append(
             loop.fit(
                 net,
                 split,
                 settings=settings,
-                epochs=epochs,
-                peak_lr=peak,
-                first_epoch=first,
-                hooks=_hooks(services, stage, before_step, start, share),
-                checkpoint=folder / f"{name}-{_CHECKPOINT}",
+                schedule=schedule,
+                hooks=_hooks(services, stage, start, share),
+                checkpoint=folder / f"{name}{_CHECKPOINT}",
+                parts=_within(parts, start, share),
+                teacher=teacher,
             )
         )
         start += share
-    for name, *_ in legs:
-        (folder / f"{name}-{_CHECKPOINT}").unlink(missing_ok=True)
-    first_leg, last_leg = done
+    blend.close_sites(net)
     return {
-        **last_leg,
-        "steps": first_leg["steps"] + last_leg["steps"],
-        "epochs": first_leg["epochs"] + last_leg["epochs"],
-        "seconds": first_leg["seconds"] + last_leg["seconds"],
-        "losses": first_leg["losses"] + last_leg["losses"],
+        **done[-1],
+        **{key: sum(leg[key] for leg in done) for key in ("steps", "epochs", "seconds")},
+        "losses": [loss for leg in done for loss in leg["losses"]],
+    }
+
+
+def _legs(spec: TrainingSpec) -> list[tuple[str, Schedule]]:
+    """The schedules of a phase, one after the other.
+
+    An arm trained alone lives through the same two as a pick does.
+    """
+    settings = spec.settings
+    adapted = settings.adapt_epochs
+    both = {
+        "adapt": Schedule(settings.adapt_epochs, settings.adapt_lr, 0),
+        "supernet": Schedule(settings.supernet_epochs, settings.supernet_lr, adapted),
+        "finetune": Schedule(
+            settings.finetune_epochs, settings.finetune_lr, adapted + settings.supernet_epochs
+        ),
+    }
+    names = ("supernet", "finetune") if spec.phase == "alone" else (spec.phase,)
+    return [(name, both[name]) for name in names]
+
+
+def _parts(spec: TrainingSpec, net: nn.Module, original: Assignment, *, images: int) -> Parts:
+    """What changes before each part of a batch; opens the sites of ``net`` that change."""
+    settings = spec.settings
+    if spec.phase == "supernet":
+        choices = open_sites(net, original, settings.activations)
+        size = min(settings.batch, images)
+        mixes = max(1, min(settings.mixes, size // 2))  # BatchNorm wants two images a part
+        sampler = MixSampler(original, settings.activations, mixes=mixes, seed=settings.seed)
+        return lambda step, _: [partial(set_mix, choices, mix) for mix in sampler.draw(step)]
+    if spec.phase == "alone" and spec.assignment is not None:
+        blends = blend.open_sites(net, original, spec.assignment)
+        return lambda _, fraction: [partial(blend.anneal, blends, fraction)]
+    return loop.whole
+
+
+def _within(parts: Parts, start: float, share: float) -> Parts:
+    """``parts`` for a leg that begins at ``start`` and is ``share`` of the phase."""
+    return lambda step, fraction: parts(step, start + share * fraction)
+
+
+def _teacher(spec: TrainingSpec, folder: Path) -> Teacher:
+    net = loading.load(Path(spec.model), imgsz=spec.settings.imgsz).net
+    assert net is not None
+    load_weights(net, folder)
+    return Teacher(net)
+
+
+def _choose_teacher(
+    spec: TrainingSpec, reference: Path, folder: Path, services: Services
+) -> dict[str, Any]:
+    """The uploaded model if its val mAP is close to the reference arm's, else the reference arm."""
+    started = time.monotonic()
+    split = data.open_data(Path(spec.data)).arrays("val", spec.settings.imgsz)
+    model = loading.load(Path(spec.model), imgsz=spec.settings.imgsz)
+    assert model.net is not None
+    uploaded = copy.deepcopy(model.net.state_dict())
+    services.pause_point()
+    scores = {"uploaded": evaluate_net(model.net, split, names=model.names).map50_95}
+    load_weights(model.net, reference)
+    services.pause_point()
+    scores["reference"] = evaluate_net(model.net, split, names=model.names).map50_95
+    close = scores["uploaded"] >= scores["reference"] - TEACHER_WITHIN
+    _write(folder / WEIGHTS, uploaded if close else model.net.state_dict())
+    return {
+        "teacher": "uploaded" if close else "reference",
+        "val_map50_95": scores,
+        "seconds": round(time.monotonic() - started, 3),
     }
 
 
@@ -189,7 +228,7 @@ def _estimate(
         original,
         settings.activations,
         split=split,
-        hooks=_hooks(services, stage, lambda: None, 0.0, 1.0),
+        hooks=_hooks(services, stage, 0.0, 1.0),
     )
     part = folder / f"{ESTIMATES}.part"
     part.write_text(json.dumps(document))
@@ -197,13 +236,11 @@ def _estimate(
     return {"seconds": document["seconds"], "images": document["images"]}
 
 
-def _hooks(
-    services: Services, stage: str, before_step: Any, start: float, share: float
-) -> loop.Hooks:
+def _hooks(services: Services, stage: str, start: float, share: float) -> loop.Hooks:
     def progress(fraction: float, message: str) -> None:
         services.emit(Event(stage, "progress", message, start + share * fraction))
 
-    return loop.Hooks(before_step=before_step, pause_point=services.pause_point, progress=progress)
+    return loop.Hooks(pause_point=services.pause_point, progress=progress)
 
 
 def _write(path: Path, state: dict[str, torch.Tensor]) -> None:

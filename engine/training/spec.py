@@ -10,9 +10,10 @@ from typing import Any, Literal
 from devices.assignment import Assignment
 from engine.errors import BadSearch
 
-Phase = Literal["adapt", "supernet", "alone", "finetune", "estimate"]
+Phase = Literal["adapt", "teacher", "supernet", "alone", "finetune", "estimate"]
 
-PHASES: tuple[Phase, ...] = ("adapt", "supernet", "alone", "finetune", "estimate")
+PHASES: tuple[Phase, ...] = ("adapt", "teacher", "supernet", "alone", "finetune", "estimate")
+_TAUGHT: tuple[Phase, ...] = ("supernet", "alone", "finetune")
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,9 @@ class TrainingSettings:
     """The same for every arm of a search; epochs count passes over the train split.
 
     A pick receives ``adapt`` + ``supernet`` + ``finetune`` epochs, and so does the reference arm,
-    with the same schedule (cosine with warm-up in each phase), data order and augmentation.
+    with the same schedule (cosine with warm-up in each phase), data order, augmentation and
+    teacher. ``mixes`` is how many mixes one supernet step trains, each on its part of the batch.
+    ``distil`` weighs the distance to the teacher beside the loss on the labels; 0 is no teacher.
     """
 
     imgsz: int
@@ -33,7 +36,8 @@ class TrainingSettings:
     supernet_lr: float = 6e-4
     finetune_lr: float = 3e-4
     weight_decay: float = 5e-4
-    fixed_share: float = 0.25
+    mixes: int = 4
+    distil: float = 0.0
     augment: Literal["none", "shift"] = "shift"
     ema: float = 0.98
     batchnorm_images: int = 128
@@ -64,6 +68,7 @@ class TrainingSettings:
         """Epochs that ``phase`` runs; the reference arm runs what a pick gets after adapting."""
         return {
             "adapt": self.adapt_epochs,
+            "teacher": 0,
             "supernet": self.supernet_epochs,
             "finetune": self.finetune_epochs,
             "alone": self.supernet_epochs + self.finetune_epochs,
@@ -76,6 +81,7 @@ class TrainingSpec:
     """One phase of training. ``parent`` is the phase whose weights it starts from.
 
     - ``adapt``: the original learns the data; everything starts from there;
+    - ``teacher``: trains nothing; picks who teaches, the upload or the untaught reference arm;
     - ``supernet``: a random mix each step;
     - ``finetune``: ``assignment`` from the supernet's weights;
     - ``alone``: ``assignment``, or the original (the reference arm), for the steps of both;
@@ -95,13 +101,28 @@ class TrainingSpec:
         """The training that must be finished before this one."""
         before: dict[Phase, Phase | None] = {
             "adapt": None,
+            "teacher": "alone",
             "supernet": "adapt",
             "alone": "adapt",
             "finetune": "supernet",
             "estimate": "supernet",
         }
         phase = before[self.phase]
-        return None if phase is None else replace(self, phase=phase, assignment=None)
+        if phase is None:
+            return None
+        # Nobody teaches the adaptation, so that it is the same training with and without.
+        distil = 0.0 if phase == "adapt" else self.settings.distil
+        return replace(
+            self, phase=phase, assignment=None, settings=replace(self.settings, distil=distil)
+        )
+
+    @property
+    def teacher(self) -> TrainingSpec | None:
+        """The phase that leaves this one's teacher, or None if nobody teaches it."""
+        if self.phase not in _TAUGHT or not self.settings.distil:
+            return None
+        settings = replace(self.settings, distil=0.0)
+        return replace(self, phase="teacher", assignment=None, settings=settings)
 
     @property
     def hash(self) -> str:
@@ -116,6 +137,7 @@ class TrainingSpec:
         """What a person reads beside the progress bar."""
         plain = {
             "adapt": "adapt to the data",
+            "teacher": "choose the teacher",
             "supernet": "supernet",
             "estimate": "what each swap costs in accuracy",
         }

@@ -8,11 +8,13 @@ out, and its name is returned.
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -63,13 +65,15 @@ def build(
     for split, sketches in chosen.items():
         for kind in ("images", "labels"):
             (folder / kind / split).mkdir(parents=True, exist_ok=True)
-        for number, drawn in enumerate(sketches):
-            stem = f"{number:04d}"
-            picture(drawn, size).save(folder / "images" / split / f"{stem}.png")
+        stems = [f"{number:04d}" for number in range(len(sketches))]
+        for stem, drawn in zip(stems, sketches, strict=True):
             (folder / "labels" / split / f"{stem}.txt").write_text(_label(drawn, index))
-            done += 1
-            if progress:
-                progress(done, total)
+        pictures = [folder / "images" / split / f"{stem}.png" for stem in stems]
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for _ in pool.map(_draw, sketches, pictures, repeat(size), chunksize=8):
+                done += 1
+                if progress:
+                    progress(done, total)
     document: dict[str, object] = {s: f"images/{s}" for s in ("train", "val", "test")}
     document["names"] = dict(names)
     (folder / "data.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
@@ -91,6 +95,10 @@ def pack(folder: Path, archive: Path) -> str:
             out.writestr(entry, path.read_bytes())
     with archive.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _draw(drawn: Sketch, path: Path, size: int) -> None:
+    picture(drawn, size).save(path)
 
 
 def _sketches(seed: int) -> Iterator[Sketch]:

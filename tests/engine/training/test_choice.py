@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
-import pytest
 import torch
 
 from devices.assignment import Assignment
@@ -29,23 +29,36 @@ def test_a_mix_of_choices_computes_what_the_swapped_model_computes(abd_checkpoin
     assert len(choices) == 57
 
 
-def test_the_sampler_is_deterministic_and_draws_every_fixed_mix() -> None:
-    original = Assignment.uniform([f"s{i}" for i in range(20)], "silu")
-
-    def draws(seed: int) -> list[Assignment]:
-        sampler = MixSampler(original, NAMES, fixed_share=0.5, seed=seed)
-        return [sampler.draw() for _ in range(200)]
-
-    assert draws(1) == draws(1) != draws(2)
-    found = draws(1)
-    fixed = [original, *(Assignment.uniform(original.sites, name) for name in NAMES)]
-    assert set(fixed) <= set(found)
-    assert 60 <= sum(mix in fixed for mix in found) <= 140
+SITES = [f"s{i}" for i in range(20)]
+SILU = Assignment.uniform(SITES, "silu")
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_the_share_of_fixed_mixes_is_kept(share: float) -> None:
-    original = Assignment.uniform([f"s{i}" for i in range(20)], "silu")
-    sampler = MixSampler(original, NAMES, fixed_share=share, seed=0)
-    drawn = [sampler.draw() for _ in range(50)]
-    assert all((mix.uniform_activation is not None) == bool(share) for mix in drawn)
+def drawn(mixes: int, *, seed: int = 0, steps: int = 60) -> list[list[Assignment]]:
+    sampler = MixSampler(SILU, NAMES, mixes=mixes, seed=seed)
+    return [sampler.draw(step) for step in range(steps)]
+
+
+def test_a_step_of_a_seed_always_draws_the_same_mixes() -> None:
+    assert drawn(4, seed=1) == drawn(4, seed=1) != drawn(4, seed=2)
+    resumed = MixSampler(SILU, NAMES, mixes=4, seed=1)
+    assert resumed.draw(37) == drawn(4, seed=1)[37]
+
+
+def test_the_original_is_in_every_step_and_the_uniform_models_take_turns() -> None:
+    uniforms = {Assignment.uniform(SITES, name) for name in NAMES}
+    steps = drawn(4)
+    assert all(len(mixes) == 4 and mixes[0] == SILU for mixes in steps)
+    assert {mixes[1] for mixes in steps} == uniforms
+    assert all(mixes[1] != after[1] for mixes, after in pairwise(steps))
+
+
+def test_random_mixes_swap_anything_from_few_sites_to_nearly_all() -> None:
+    swaps = [sum(a != "silu" for _, a in mix) for mixes in drawn(4) for mix in mixes[2:]]
+    quarters = [sum(low <= n / len(SITES) <= low + 0.25 for n in swaps) for low in (0, 0.25, 0.5)]
+    assert min(quarters) >= 10
+    assert all(a in ("silu", *NAMES) for mixes in drawn(4) for mix in mixes for _, a in mix)
+
+
+def test_with_room_for_one_fixed_mix_the_original_takes_turns_too() -> None:
+    fixed = {mixes[0] for mixes in drawn(2)}
+    assert fixed == {SILU, *(Assignment.uniform(SITES, name) for name in NAMES)}

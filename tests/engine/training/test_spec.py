@@ -7,6 +7,7 @@ import pytest
 from devices.assignment import Assignment
 from engine.errors import BadSearch
 from engine.training import TrainingSettings, TrainingSpec
+from engine.training.spec import Phase
 
 SETTINGS = TrainingSettings(imgsz=160, activations=("relu", "silu"))
 ADAPT = TrainingSpec(
@@ -63,3 +64,23 @@ def test_the_reference_arm_trains_as_long_as_a_pick(epochs: int) -> None:
 def test_too_few_epochs_are_refused() -> None:
     with pytest.raises(BadSearch, match="epochs is 2; at least 3"):
         SETTINGS.scaled(2)
+
+
+def test_nobody_teaches_unless_asked_for() -> None:
+    assert replace(ADAPT, phase="supernet").teacher is None
+
+
+@pytest.mark.parametrize("phase", ["supernet", "alone", "finetune"])
+def test_every_arm_has_the_same_teacher_chosen_from_an_untaught_reference_arm(phase: Phase) -> None:
+    taught = replace(SETTINGS, distil=1.0)
+    teacher = replace(ADAPT, phase=phase, settings=taught, assignment=MIX).teacher
+    assert teacher == replace(ADAPT, phase="teacher")
+    assert teacher.parent == replace(ADAPT, phase="alone")
+    assert teacher.teacher is None
+
+
+def test_the_adaptation_is_shared_by_searches_with_and_without_a_teacher() -> None:
+    taught = replace(ADAPT, phase="supernet", settings=replace(SETTINGS, distil=1.0))
+    assert taught.parent == replace(ADAPT, phase="supernet").parent == ADAPT
+    pick = replace(taught, phase="finetune", assignment=MIX)
+    assert pick.parent == taught
