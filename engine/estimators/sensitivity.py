@@ -49,7 +49,7 @@ def table(
     started = time.monotonic()
     choices = open_sites(net, original, activations)
     where, kind = loop.device(), loop.precision()
-    net.to(where, memory_format=torch.channels_last).train()
+    net.to(where).to(memory_format=torch.channels_last).train()
     criterion = loop.criterion_of(net)
     batch = loop.stack(split, range(min(images, len(split.images))), where=where)
     set_mix(choices, original)

@@ -69,8 +69,8 @@ def build(
         for stem, drawn in zip(stems, sketches, strict=True):
             (folder / "labels" / split / f"{stem}.txt").write_text(_label(drawn, index))
         pictures = [folder / "images" / split / f"{stem}.png" for stem in stems]
-        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            for _ in pool.map(_draw, sketches, pictures, repeat(size), chunksize=8):
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as painters:
+            for _ in painters.map(_draw, sketches, pictures, repeat(size), chunksize=8):
                 done += 1
                 if progress:
                     progress(done, total)
