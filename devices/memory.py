@@ -91,6 +91,28 @@ def arena_bytes(model: onnx.ModelProto, *, int8: bool) -> int:
     Raises:
         MeasurementFailed: the shape of a tensor does not follow from the graph's inputs.
     """
+    return place(_buffers(model, int8=int8))
+
+
+def alive_bytes(model: onnx.ModelProto, *, int8: bool) -> list[tuple[str, int]]:
+    """Bytes that are alive together while each node runs, by node label in graph order.
+
+    The buffers are those of :func:`arena_bytes`, which no arena can be smaller than the largest of
+    these figures.
+
+    Raises:
+        MeasurementFailed: the shape of a tensor does not follow from the graph's inputs.
+    """
+    buffers = _buffers(model, int8=int8)
+    return [
+        (graph.label(node), sum(b.bytes for b in buffers if b.first <= i <= b.last))
+        for i, node in enumerate(model.graph.node)
+        if node.op_type != "Constant"
+    ]
+
+
+def _buffers(model: onnx.ModelProto, *, int8: bool) -> list[Buffer]:
+    """The buffers of one inference, with the first and last node that each is needed at."""
     index = Index(model.graph)
     shapes = static_shapes(model)
     decode = decode_nodes(model.graph)
@@ -124,7 +146,7 @@ def arena_bytes(model: onnx.ModelProto, *, int8: bool) -> int:
             else:
                 owner[name] = Buffer(size, i, end)
                 buffers.append(owner[name])
-    return place(buffers)
+    return buffers
 
 
 def _site_interiors(model: onnx.ModelProto) -> set[str]:

@@ -34,6 +34,11 @@ class Target:
         """Whether a job for this target must carry calibration images."""
         return self.precision == "int8" and self.kind == "measured"
 
+    @property
+    def plans_memory(self) -> bool:
+        """Whether its memory is what our own planner finds (devices/memory.py)."""
+        return self.memory == _ARENA
+
 
 _ARENA = "planned activation arena of the exported graph"
 

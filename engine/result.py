@@ -42,11 +42,22 @@ class SiteFacts(Document):
     shape: tuple[int, int, int] | None
 
 
+class MemoryStepsDocument(Document):
+    """What is alive at each step of an inference: ``base`` in the baseline (``unit``), plus the
+    sparse ``change`` [step, site, activation, value] of every swap that matters there."""
+
+    labels: list[str]
+    base: list[float]
+    change: list[tuple[int, int, int, float]]
+    unit: str
+
+
 class CostTableDocument(Document):
     """The cost table that the last solve used: rows are sites, columns activations.
 
     ``ms`` is the latency (ms) attributed to each pair, null where the pair is not known; a mix
-    costs ``rest_ms`` plus one entry a row. ``memory`` is the change of the memory figure, if known.
+    costs ``rest_ms`` plus one entry a row. ``memory`` is the change of the memory figure, if known;
+    ``steps`` is what is alive together, where the target's plan is known.
     """
 
     schema_: Literal["actnas.cost_table/1"] = Field(alias="schema")
@@ -61,6 +72,7 @@ class CostTableDocument(Document):
     rest_memory: float | None
     memory_unit: str | None
     details: dict[str, Any]
+    steps: MemoryStepsDocument | None = None
 
     @classmethod
     def of(cls, table: CostTable) -> CostTableDocument:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.assignment import Assignment
+from engine.costs.steps import MemorySteps
 from engine.errors import BadSearch
 
 SCHEMA = "actnas.cost_table/1"
@@ -30,7 +31,9 @@ class CostTable:
 
     ``memory[s, a]`` is, where the target's memory was read per one-swap model, the change of the
     memory figure (``memory_unit``) against the baseline's ``rest_memory``. Peaks do not really add
-    up, so composed models must be measured before a memory figure is believed.
+    up, so composed models must be measured before a memory figure is believed. ``steps`` is, where
+    the plan of the target's memory is known, what is alive at each step of an inference: then the
+    peak of any mix is exact, and ``memory`` is not needed.
 
     ``source`` names the file of this package that filled the table; ``details`` holds what it had
     to assume (scales, the refit's residuals).
@@ -50,6 +53,7 @@ class CostTable:
     rest_memory: float | None = None
     memory_unit: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    steps: MemorySteps | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.sites), len(self.activations))
@@ -59,6 +63,11 @@ class CostTable:
                     f"cost table: {name} has shape {array.shape}; {shape} is needed "
                     "(sites, activations)"
                 )
+        if self.steps is not None and self.steps.change.shape[1:] != shape:
+            raise BadSearch(
+                f"cost table: memory steps change {self.steps.change.shape[1:]}; {shape} is needed "
+                "(sites, activations)"
+            )
         if (self.memory is None) != (self.rest_memory is None):
             raise BadSearch("cost table: memory and rest_memory go together; one is missing")
         if not np.isfinite(self.predict(self.baseline)) or self.predict(self.baseline) <= 0:
@@ -119,6 +128,8 @@ class CostTable:
 
     def predict_memory_ratio(self, assignment: Assignment) -> float | None:
         """Predicted memory over the baseline's, or None if the table holds no memory."""
+        if self.steps is not None:
+            return float(self.steps.at(self.indices(assignment)).max()) / self.steps.peak
         if self.memory is None or self.rest_memory is None:
             return None
         rows = np.arange(len(self.sites))
@@ -140,6 +151,27 @@ class CostTable:
         base = self.memory[np.arange(len(self.sites)), self.baseline_columns]
         return (self.memory - base[:, None]) / (self.rest_memory + float(base.sum()))
 
+    @cached_property
+    def span(self) -> tuple[float, float]:
+        """The smallest and the largest latency ratio that any mix has, as predicted."""
+        changes = self.ratios
+        low, high = np.nanmin(changes, axis=1).sum(), np.nanmax(changes, axis=1).sum()
+        return 1.0 + float(low), 1.0 + float(high)
+
+    def within_noise(self, noise_floor: float) -> str | None:
+        """One sentence if all mixes lie within ``noise_floor`` of the baseline, else None.
+
+        Predicted ranks mean nothing then: two measurements of the same model differ as much.
+        """
+        low, high = self.span
+        if max(1.0 - low, high - 1.0) >= noise_floor:
+            return None
+        return (
+            f"every mix is predicted at {low:.3f} to {high:.3f} of the original's latency, and two "
+            f"runs of the same model differ by up to {100 * noise_floor:.1f} %: mixes are not "
+            "ranked by latency here"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-able document; unknown entries are null (engine/result.py: CostTableDocument)."""
         return {
@@ -155,6 +187,7 @@ class CostTable:
             "rest_memory": self.rest_memory,
             "memory_unit": self.memory_unit,
             "details": dict(self.details),
+            "steps": None if self.steps is None else self.steps.to_json(),
         }
 
     @classmethod
@@ -181,9 +214,18 @@ class CostTable:
                 rest_memory=document["rest_memory"],
                 memory_unit=document["memory_unit"],
                 details=document["details"],
+                steps=_steps(document),
             )
         except KeyError as error:
             raise BadSearch(f"cost table has no field {error.args[0]!r}") from None
+
+
+def _steps(document: Mapping[str, Any]) -> MemorySteps | None:
+    found = document.get("steps")  # tables of before there were steps have none
+    if found is None:
+        return None
+    sites, activations = len(document["sites"]), len(document["activations"])
+    return MemorySteps.from_json(found, sites=sites, activations=activations)
 
 
 def _rows(array: Matrix) -> list[list[float | None]]:

@@ -1,7 +1,7 @@
 """Solvers: given what every choice costs in accuracy and latency, pick assignments.
 
 One file a solver; each has ``solve(problem, *, seed=0) -> Solution`` and passes the conformance
-suite in tests/engine/solvers.
+suite in tests/engine/solvers. ``milp.k_best``, ``pareto.sweep`` and ``nsga2.front`` give several.
 """
 
 from __future__ import annotations
@@ -9,10 +9,22 @@ from __future__ import annotations
 from typing import Protocol
 
 from engine.errors import BadSearch
-from engine.solvers import greedy, milp, pareto, random_search
-from engine.solvers.problem import Infeasible, Problem, Solution
+from engine.solvers import depth_ordered, greedy, milp, nsga2, pareto, random_search, uniform
+from engine.solvers.problem import Infeasible, Limit, Problem, Solution
 
-__all__ = ["SOLVERS", "Infeasible", "Problem", "Solution", "Solver", "get", "milp", "pareto"]
+__all__ = [
+    "FAMILIES",
+    "SOLVERS",
+    "Infeasible",
+    "Limit",
+    "Problem",
+    "Solution",
+    "Solver",
+    "get",
+    "milp",
+    "nsga2",
+    "pareto",
+]
 
 
 class Solver(Protocol):
@@ -30,8 +42,14 @@ class Solver(Protocol):
 SOLVERS: dict[str, Solver] = {
     milp.NAME: milp.solve,
     greedy.NAME: greedy.solve,
+    nsga2.NAME: nsga2.solve,
     random_search.NAME: random_search.solve,
+    uniform.NAME: uniform.solve,
+    depth_ordered.NAME: depth_ordered.solve,
 }
+
+# These look at one family of mixes only: they may find nothing where a mix keeps the limits.
+FAMILIES = frozenset({uniform.NAME, depth_ordered.NAME})
 
 
 def get(name: str) -> Solver:

@@ -7,10 +7,9 @@ exact one is slow.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.solvers import milp
-from engine.solvers.problem import Problem, Solution
+from engine.solvers.problem import Choice, Problem, Solution
 
 NAME = "greedy"
 
@@ -31,12 +30,12 @@ def solve(problem: Problem, *, seed: int = 0) -> Solution:
     kept = [_take_back(problem, start) for start in starts if start is not None]
     if not kept:
         # Two limits at once can trap the greedy walk: the exact solver finds a way in, or says no.
-        kept = [problem.table.indices(milp.solve(problem).assignment)]
+        kept = [problem.choice(milp.solve(problem).assignment)]
     best = min(kept, key=problem.value)
     return problem.solution(best, solver=NAME, optimal=False)
 
 
-def _toward_limits(problem: Problem, start: NDArray[np.int64]) -> NDArray[np.int64] | None:
+def _toward_limits(problem: Problem, start: Choice) -> Choice | None:
     """Swaps, best ratio per penalty first, until the limits are kept; None if that gets stuck."""
     choice = start.copy()
     excess = problem.excess(choice)
@@ -46,7 +45,7 @@ def _toward_limits(problem: Problem, start: NDArray[np.int64]) -> NDArray[np.int
             gain = excess - _excess_with(problem, choice, row, column)
             if gain <= 0:
                 continue
-            price = float(problem.penalty[row, column] - problem.penalty[row, choice[row]])
+            price = float(problem.cost[row, column] - problem.cost[row, choice[row]])
             rate = gain / max(price, 1e-12)
             if best is None or rate > best[0]:
                 best = (rate, gain, int(row), int(column))
@@ -57,13 +56,13 @@ def _toward_limits(problem: Problem, start: NDArray[np.int64]) -> NDArray[np.int
     return choice
 
 
-def _take_back(problem: Problem, start: NDArray[np.int64]) -> NDArray[np.int64]:
+def _take_back(problem: Problem, start: Choice) -> Choice:
     """Single swaps that lower the penalty and keep the limits, the largest first, to the end."""
     choice = start.copy()
     while True:
         best: tuple[float, int, int] | None = None
         for row, column in zip(*np.nonzero(problem.allowed), strict=True):
-            saved = float(problem.penalty[row, choice[row]] - problem.penalty[row, column])
+            saved = float(problem.cost[row, choice[row]] - problem.cost[row, column])
             if saved <= 1e-15 or (best is not None and saved <= best[0]):
                 continue
             if _excess_with(problem, choice, row, column) == 0:
@@ -73,7 +72,7 @@ def _take_back(problem: Problem, start: NDArray[np.int64]) -> NDArray[np.int64]:
         choice[best[1]] = best[2]
 
 
-def _excess_with(problem: Problem, choice: NDArray[np.int64], row: int, column: int) -> float:
+def _excess_with(problem: Problem, choice: Choice, row: int, column: int) -> float:
     before = choice[row]
     choice[row] = column
     excess = problem.excess(choice)

@@ -1,7 +1,8 @@
 """Exact solver: a mixed-integer linear programme, solved by HiGHS (scipy.optimize.milp).
 
-One binary variable x[s, a] a (site, activation); one row a site (exactly one choice), one a limit.
-About 10 ms for 69 sites and 5 activations.
+One binary variable x[u, a] a (unit, activation): a unit is a site, or a group of sites that must
+choose alike. One row a unit (exactly one choice), one or more a limit: memory has one for each
+step of an inference at which it is known what is alive. About 10 ms for 69 sites and 5 activations.
 """
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
 from engine.costs.table import Matrix
 from engine.errors import EngineError
-from engine.solvers.problem import Infeasible, Problem, Solution
+from engine.solvers.problem import Choice, Infeasible, Limit, Problem, Solution, explain
 
 NAME = "milp"
 TIME_LIMIT_S = 60.0
@@ -27,9 +27,9 @@ ATTEMPTS = 50
 
 @dataclass(frozen=True)
 class _Cut:
-    """At most ``most`` of the sites may keep their column of ``indices``."""
+    """At most ``most`` of the sites may keep their column of ``choice``."""
 
-    indices: NDArray[np.int64]
+    choice: Choice
     most: int
 
 
@@ -40,16 +40,17 @@ def solve(problem: Problem, *, seed: int = 0) -> Solution:
         Infeasible: the limits cannot be kept; the message says what can.
         EngineError: HiGHS did not finish within a minute.
     """
-    indices = _solve(problem, objective(problem), cuts=[])
-    if indices is None:
-        raise Infeasible(explain(problem))
-    return problem.solution(indices, solver=NAME, optimal=True)
+    choice = _solve(problem, objective(problem))
+    if choice is None:
+        raise Infeasible(explain(problem, _tightest))
+    return problem.solution(choice, solver=NAME, optimal=True)
 
 
 def k_best(problem: Problem, k: int, *, min_distance: int = 1) -> list[Solution]:
     """Up to ``k`` solutions by rising penalty, each ``min_distance`` or more sites from the others.
 
-    Fewer come back when there are no more.
+    Each found one is cut out with all that is nearer to it (Hamming cuts). Fewer come back when
+    there are no more.
 
     Raises:
         Infeasible: not even one assignment keeps the limits.
@@ -58,8 +59,8 @@ def k_best(problem: Problem, k: int, *, min_distance: int = 1) -> list[Solution]
     cuts: list[_Cut] = []
     goal = objective(problem)
     while len(found) < k:
-        indices = problem.table.indices(found[-1].assignment)
-        cuts.append(_Cut(indices, len(indices) - max(1, min_distance)))
+        choice = problem.choice(found[-1].assignment)
+        cuts.append(_Cut(choice, len(problem.table.sites) - max(1, min_distance)))
         following = _solve(problem, goal, cuts)
         if following is None:
             break
@@ -68,11 +69,10 @@ def k_best(problem: Problem, k: int, *, min_distance: int = 1) -> list[Solution]
 
 
 def objective(problem: Problem) -> Matrix:
-    """Penalties with the tie-break toward the faster choice, [sites, activations]."""
-    penalty = np.where(problem.allowed, problem.penalty, 0.0)
-    speed = np.where(problem.allowed, problem.table.ratios, 0.0)
-    scale = np.ptp(penalty) or 1.0
-    return penalty + TIE_BREAK * scale * speed / (np.abs(speed).max() or 1.0)
+    """Penalties with the tie-break toward the faster choice, [units, activations]."""
+    speed = problem.latency.change[0]
+    scale = np.ptp(problem.cost) or 1.0
+    return problem.cost + TIE_BREAK * scale * speed / (np.abs(speed).max() or 1.0)
 
 
 def fastest(problem: Problem) -> Solution:
@@ -82,83 +82,73 @@ def fastest(problem: Problem) -> Solution:
         Infeasible: the memory limit cannot be kept.
     """
     eased = replace(problem, max_latency_ratio=None)
-    indices = _solve(eased, _change(problem, problem.table.ratios), cuts=[])
-    if indices is None:
-        raise Infeasible(explain(eased))
-    return problem.solution(indices, solver=NAME, optimal=True)
+    choice = _solve(eased, eased.latency)
+    if choice is None:
+        raise Infeasible(explain(eased, _tightest))
+    return problem.solution(choice, solver=NAME, optimal=True)
 
 
-def explain(problem: Problem) -> str:
-    """One line that says which limits cannot be kept and the tightest that can."""
-    said = []
-    for name, change, limit in problem.limits:
-        tightest = _tightest(Problem(problem.table, problem.penalty), change)
-        if tightest is not None and tightest > limit:
-            said.append(f"{name} {limit:g} cannot be reached: the smallest is {_up(tightest)}")
-    if not said:  # each alone can be kept, but not all together
-        (first, change, limit), *rest = problem.limits
-        tightest = _tightest(replace(problem, max_latency_ratio=None), change)
-        others = " and ".join(f"{name} {value:g}" for name, _, value in rest)
-        best = "nothing" if tightest is None else _up(tightest)
-        said.append(f"{first} {limit:g} cannot be reached with {others}: the smallest is {best}")
-    names = ", ".join(problem.table.activations)
-    return f"{'; '.join(said)} (predicted for {len(problem.table.sites)} sites with {names})"
+def _tightest(problem: Problem, limit: Limit) -> float | None:
+    """The smallest value of ``limit`` under the problem's limits; None if they cannot be kept."""
+    choice = _solve(problem, limit)
+    return None if choice is None else limit.value(choice)
 
 
-def _up(ratio: float) -> str:
-    """Rounded up, so that a user who types it in gets a problem that can be solved."""
-    return f"{np.ceil(ratio * 1e4 - 1e-6) / 1e4:.4f}"
-
-
-def _tightest(problem: Problem, change: Matrix) -> float | None:
-    """The smallest value of a ratio under the problem's limits; None if they cannot be kept."""
-    indices = _solve(problem, _change(problem, change), cuts=[])
-    if indices is None:
-        return None
-    return 1.0 + float(change[np.arange(len(indices)), indices].sum())
-
-
-def _change(problem: Problem, change: Matrix) -> Matrix:
-    return np.where(problem.allowed, change, 0.0)
-
-
-def _solve(problem: Problem, goal: Matrix, cuts: list[_Cut]) -> NDArray[np.int64] | None:
-    """Columns, [sites], that minimise ``goal`` under limits and cuts; None if there are none."""
-    sites, activations = goal.shape
-    variables = sites * activations
-    choose_one = csr_array(
-        (np.ones(variables), (np.repeat(np.arange(sites), activations), np.arange(variables)))
-    )
-    limits = [
-        LinearConstraint(_change(problem, change).reshape(1, -1), ub=limit - 1.0)
-        for _, change, limit in problem.limits
-    ]
-    extra = list(cuts)
+def _solve(problem: Problem, goal: Matrix | Limit, cuts: list[_Cut] | None = None) -> Choice | None:
+    """The choice that minimises a matrix's sum or a limit's value, under limits and cuts; None if
+    there is none."""
+    shape = problem.allowed.shape
+    variables = problem.allowed.size
+    # The last variable is at least every row of the limit that is minimised.
+    cost, bound = np.zeros(variables + 1), 0.0
+    constraints = [_one_choice_a_unit(shape)]
+    constraints += [_rows(limit, largest=False) for limit in problem.limits]
+    if isinstance(goal, Limit):
+        cost[-1], bound = 1.0, np.inf
+        constraints.append(_rows(goal, largest=True))
+    else:
+        cost[:-1] = goal.reshape(-1)
+    extra = list(cuts or [])
     for _ in range(ATTEMPTS):
         result = milp(
-            goal.reshape(-1),
-            integrality=np.ones(variables),
-            bounds=Bounds(0, problem.allowed.reshape(-1).astype(float)),
-            constraints=[
-                LinearConstraint(choose_one, 1, 1),
-                *limits,
-                *(_row(cut, goal.shape) for cut in extra),
-            ],
+            cost,
+            integrality=np.append(np.ones(variables), 0),
+            bounds=Bounds(
+                np.append(np.zeros(variables), -bound),
+                np.append(problem.allowed.reshape(-1).astype(float), bound),
+            ),
+            constraints=[*constraints, *(_cut(cut, problem) for cut in extra)],
             options={"mip_rel_gap": 0.0, "time_limit": TIME_LIMIT_S},
         )
         if result.status == 2:
             return None
         if result.x is None or result.status != 0:
             raise EngineError(f"HiGHS gave up after {TIME_LIMIT_S:g} s: {result.message}")
-        indices: NDArray[np.int64] = result.x.reshape(goal.shape).argmax(axis=1)
-        if problem.excess(indices) == 0:
-            return indices
+        choice: Choice = result.x[:-1].reshape(shape).argmax(axis=1)
+        if problem.excess(choice) == 0:
+            return choice
         # HiGHS may overstep a row by its tolerance (1e-6); this one choice is then forbidden.
-        extra.append(_Cut(indices, sites - 1))
+        extra.append(_Cut(choice, len(problem.table.sites) - 1))
     raise EngineError(f"HiGHS overstepped the limits {ATTEMPTS} times; loosen them by 1e-5")
 
 
-def _row(cut: _Cut, shape: tuple[int, int]) -> LinearConstraint:
-    kept = np.zeros(shape)
-    kept[np.arange(shape[0]), cut.indices] = 1.0
-    return LinearConstraint(kept.reshape(1, -1), ub=cut.most)
+def _one_choice_a_unit(shape: tuple[int, int]) -> LinearConstraint:
+    units, activations = shape
+    pairs = units * activations
+    of_unit = np.repeat(np.arange(units), activations)
+    chosen = csr_array((np.ones(pairs), (of_unit, np.arange(pairs))), shape=(units, pairs + 1))
+    return LinearConstraint(chosen, 1, 1)
+
+
+def _rows(limit: Limit, *, largest: bool) -> LinearConstraint:
+    """The limit's rows below its ``most``, or below the last variable (``largest``)."""
+    rows = limit.change.reshape(len(limit.start), -1)
+    last = np.full((len(rows), 1), -1.0 if largest else 0.0)
+    most = 0.0 if largest else limit.most
+    return LinearConstraint(np.hstack([rows, last]), ub=most - limit.start)
+
+
+def _cut(cut: _Cut, problem: Problem) -> LinearConstraint:
+    kept = np.zeros(problem.allowed.shape)
+    kept[np.arange(len(kept)), cut.choice] = problem.sizes
+    return LinearConstraint(np.append(kept.reshape(-1), 0.0).reshape(1, -1), ub=cut.most)

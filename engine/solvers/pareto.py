@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,9 +24,7 @@ def sweep(problem: Problem, n: int = 16) -> list[Solution]:
     fastest = milp.fastest(problem)
     found: dict[str, Solution] = {}
     for limit in np.linspace(fastest.latency_ratio, slowest.latency_ratio, max(2, n)):
-        solution = milp.solve(
-            Problem(problem.table, problem.penalty, float(limit) + 1e-12, problem.max_memory_ratio)
-        )
+        solution = milp.solve(replace(problem, max_latency_ratio=float(limit) + 1e-12))
         found.setdefault(solution.assignment.hash, solution)
     return front(list(found.values()))
 

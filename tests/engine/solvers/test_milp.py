@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,14 +11,24 @@ from engine.solvers import Infeasible, milp
 from tests.engine.solvers import problems
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     latency=st.floats(0.3, 1.1),
     memory=st.none() | st.floats(0.7, 1.0),
+    steps=st.booleans(),
+    groups=st.sampled_from([(), ((0, 1),), ((1, 4, 5), (0, 2))]),
 )
-def test_it_equals_brute_force(seed: int, latency: float, memory: float | None) -> None:
-    problem = problems.problem(sites=6, seed=seed, latency=latency, memory=memory)
+def test_it_equals_brute_force(
+    seed: int,
+    latency: float,
+    memory: float | None,
+    steps: bool,
+    groups: tuple[tuple[int, ...], ...],
+) -> None:
+    problem = problems.problem(
+        sites=6, seed=seed, latency=latency, memory=memory, steps=steps, groups=groups
+    )
     best = problems.brute_force(problem)
     if best is None:
         with pytest.raises(Infeasible):
@@ -46,6 +57,28 @@ def test_k_best_rise_and_keep_their_distance() -> None:
         for other in found[:i]:
             pairs = zip(one.assignment.activations, other.assignment.activations, strict=True)
             assert sum(a != b for a, b in pairs) >= 3
+
+
+def test_in_a_group_every_site_counts_toward_the_distance() -> None:
+    problem = problems.problem(sites=4, activations=2, groups=((0, 1, 2),))
+    found = milp.k_best(problem, 10, min_distance=2)
+    # three alike and one alone: whatever differs by the lone site only is too near
+    assert len(found) == 2
+    assert len(milp.k_best(problem, 10)) == 4
+
+
+def test_memory_by_steps_is_the_peak_and_not_a_sum() -> None:
+    problem = problems.problem(sites=10, activations=3, steps=True)
+    steps = problem.table.steps
+    assert steps is not None
+    relu = problem.table.baseline.replace(dict.fromkeys(problem.table.sites, "relu"))
+    alive = steps.at(problem.table.indices(relu))
+    assert problem.table.predict_memory_ratio(relu) == pytest.approx(alive.max() / steps.base.max())
+    lean = milp.solve(replace(problem, max_memory_ratio=0.95))
+    assert lean.memory_ratio is not None
+    assert lean.memory_ratio <= 0.95
+    # the sites that hold the peak are few: most keep the original
+    assert lean.assignment.counts()["silu"] >= 5
 
 
 def test_k_best_stops_when_there_are_no_more() -> None:
