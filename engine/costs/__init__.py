@@ -1,19 +1,55 @@
-"""Ways to fill a cost table, one file a way, and the rule that picks one."""
+"""Ways to fill a cost table, one file a way, and the rule that picks one.
+
+Each passes the conformance suite in tests/engine/costs. Those that need one job are modules with
+``assignments`` (what to measure) and ``table`` (what that says).
+"""
 
 from __future__ import annotations
 
-from types import ModuleType
-
 from devices.targets import Target
-from engine.costs import one_at_a_time, uniform_profile
+from engine.costs import combined, one_at_a_time, random_design, uniform_profile
+from engine.costs.filling import CostModel, Setup, Way, one_job
 from engine.costs.refit import Composed, Refit, refit
 from engine.costs.table import CostTable
+from engine.errors import BadSearch
 
-__all__ = ["Composed", "CostTable", "Refit", "choose", "one_at_a_time", "refit", "uniform_profile"]
+__all__ = [
+    "COST_MODELS",
+    "Composed",
+    "CostModel",
+    "CostTable",
+    "Refit",
+    "Setup",
+    "Way",
+    "choose",
+    "get",
+    "one_at_a_time",
+    "refit",
+    "uniform_profile",
+]
+
+COST_MODELS: dict[str, CostModel] = {
+    one_at_a_time.SOURCE: one_job(one_at_a_time),
+    uniform_profile.SOURCE: one_job(uniform_profile),
+    random_design.SOURCE: one_job(random_design),
+    combined.SOURCE: combined.fill,
+}
 
 
-def choose(target: Target, *, recipe: str, memory_limited: bool) -> ModuleType:
-    """The way to fill the table of ``target``: a module with ``job`` and ``table``.
+def get(name: str) -> CostModel:
+    """The cost model called ``name``.
+
+    Raises:
+        BadSearch: there is none; the message lists those that exist.
+    """
+    try:
+        return COST_MODELS[name]
+    except KeyError:
+        raise BadSearch(f"unknown cost model {name!r}; known: {', '.join(COST_MODELS)}") from None
+
+
+def choose(target: Target, *, recipe: str, memory_limited: bool) -> Way:
+    """The way in which a search first fills the table of ``target``.
 
     - recipe `paper`: one-swap models, always, because that is what the paper does;
     - a modelled target under a memory limit: one-swap models, whose deltas are exact and carry

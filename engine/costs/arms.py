@@ -33,7 +33,10 @@ def job(
     settings: Settings | None,
     profile: bool,
 ) -> MeasureJob:
-    """One job that measures the named assignments of one base file against ``original``."""
+    """One job that measures the named assignments of one base file against ``original``.
+
+    Every way to fill a table uses it: ``arms=way.assignments(...)``, ``profile=way.PROFILED``.
+    """
     return MeasureJob(
         id=id,
         target=target,

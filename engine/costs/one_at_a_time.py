@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from devices.assignment import Assignment
-from devices.protocol import File, MeasureJob, MeasureResult, Settings
+from devices.protocol import MeasureResult
 from engine.costs import arms
 from engine.costs.table import CostTable
 
 SOURCE = "one_at_a_time"
+PROFILED = False
 
 
 def assignments(original: Assignment, activations: tuple[str, ...]) -> dict[str, Assignment]:
@@ -24,28 +25,6 @@ def assignments(original: Assignment, activations: tuple[str, ...]) -> dict[str,
             if activation != own:
                 named[f"swap:{row}:{activation}"] = original.replace({site: activation})
     return named
-
-
-def job(
-    *,
-    id: str,
-    target: str,
-    base: File,
-    original: Assignment,
-    activations: tuple[str, ...],
-    calibration: File | None = None,
-    settings: Settings | None = None,
-) -> MeasureJob:
-    """The job whose result :func:`table` reads: sites x (activations - 1) arms and the original."""
-    return arms.job(
-        id=id,
-        target=target,
-        base=base,
-        arms=assignments(original, activations),
-        calibration=calibration,
-        settings=settings,
-        profile=False,
-    )
 
 
 def table(

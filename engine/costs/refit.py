@@ -1,7 +1,7 @@
 """Correct a cost table with composed models that were really measured.
 
 The additive table is a prior. A measured mix says by how much its sum is wrong; ridge regression
-(equally: Bayesian linear regression with a Gaussian prior) spreads that over
+(engine/costs/ridge.py) spreads that over
 - a scale, common and for each activation (profiles have the right order but a wrong level),
 - an offset, common and for each activation (the same at every site),
 - a small correction for each (site, activation),
@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from devices.assignment import Assignment
+from engine.costs import ridge
+from engine.costs.agreement import Agreement, agreement
 from engine.costs.table import CostTable, Matrix
 from engine.errors import EngineError
 
@@ -60,6 +62,7 @@ class Refit:
 
     ``strength`` is how freely (levels, sites) moved, 0 not at all. ``error_held_out`` is the
     leave-one-out error; the strength was chosen by it among ten, so it is slightly kind.
+    ``held_out`` says the same as mean absolute error and rank correlation.
     """
 
     table: CostTable
@@ -68,6 +71,7 @@ class Refit:
     error_before: float
     error_after: float
     error_held_out: float
+    held_out: Agreement
 
 
 def refit(
@@ -92,21 +96,10 @@ def refit(
     half = np.array([(c.high - c.low) / 2 for c in composed])
     noise = np.hypot(half / 1.96, MISFIT[table.kind])
     before = measured - np.array([table.predict_ratio(c.assignment) for c in composed])
-    # Weighted by the intervals, so that one blurred measurement does not choose the strength.
-    weights = noise**-2 / (noise**-2).sum()
+    priors = [level * levels + site * sites for level, site in strengths]
+    found = ridge.fit(rows, before, noise, priors)
 
-    best: tuple[float, tuple[float, float], Matrix, Matrix] | None = None
-    for strength in strengths:
-        prior = (strength[0] * levels + strength[1] * sites) ** 2
-        inverse = np.linalg.inv((rows * prior) @ rows.T + np.diag(noise**2))
-        held_out = (inverse @ before) / np.diag(inverse)
-        error = float(weights @ held_out**2)
-        if best is None or error < best[0]:
-            best = (error, strength, held_out, prior * (rows.T @ (inverse @ before)))
-    assert best is not None
-    _, strength, held_out, coefficients = best
-
-    correction = np.tensordot(coefficients, features, axes=1)
+    correction = np.tensordot(found.coefficients, features, axes=1)
     new = replace(
         table,
         ms=table.ms + correction * table.predict(table.baseline),
@@ -115,9 +108,17 @@ def refit(
     after = measured - np.array([new.predict_ratio(c.assignment) for c in composed])
     residuals = tuple(
         Residual(c.assignment.hash, c.ratio, float(b), float(a), float(h))
-        for c, b, a, h in zip(composed, before, after, held_out, strict=True)
+        for c, b, a, h in zip(composed, before, after, found.held_out, strict=True)
     )
-    report = Refit(new, strength, residuals, _rms(before), _rms(after), _rms(held_out))
+    report = Refit(
+        new,
+        strengths[found.which],
+        residuals,
+        _rms(before),
+        _rms(after),
+        _rms(found.held_out),
+        agreement(measured - found.held_out, measured),
+    )
     return replace(report, table=replace(new, details={**table.details, "refit": _json(report)}))
 
 
@@ -163,5 +164,6 @@ def _json(report: Refit) -> dict[str, Any]:
         "error_before": report.error_before,
         "error_after": report.error_after,
         "error_held_out": report.error_held_out,
+        "held_out": report.held_out.to_json(),
         "residuals": [asdict(residual) for residual in report.residuals],
     }

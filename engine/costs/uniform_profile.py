@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.assignment import Assignment
-from devices.protocol import ArmResult, File, MeasureJob, MeasureResult, Settings
+from devices.protocol import ArmResult, MeasureResult
 from engine.costs import arms
 from engine.costs.table import CostTable
 from engine.errors import EngineError
 
 SOURCE = "uniform_profile"
+PROFILED = True
 
 
 def assignments(original: Assignment, activations: tuple[str, ...]) -> dict[str, Assignment]:
@@ -27,28 +28,6 @@ def assignments(original: Assignment, activations: tuple[str, ...]) -> dict[str,
         if original.uniform_activation != activation:
             named[f"uniform:{activation}"] = Assignment.uniform(original.sites, activation)
     return named
-
-
-def job(
-    *,
-    id: str,
-    target: str,
-    base: File,
-    original: Assignment,
-    activations: tuple[str, ...],
-    calibration: File | None = None,
-    settings: Settings | None = None,
-) -> MeasureJob:
-    """The job whose result :func:`table` reads: one profiled arm an activation."""
-    return arms.job(
-        id=id,
-        target=target,
-        base=base,
-        arms=assignments(original, activations),
-        calibration=calibration,
-        settings=settings,
-        profile=True,
-    )
 
 
 def table(

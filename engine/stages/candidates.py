@@ -18,13 +18,16 @@ from engine.stages.context import Context
 
 SWEEP = 14
 SCORED = 5
+NEAR = 2  # of these, just below the goal: penalties are not sure enough to trust the best alone
+APART = 0.1  # of the sites must differ between those
 MEASURED = 6
 SCORED_AGAIN = 1  # after the refit
 GOAL_MARGIN = 0.985  # aim a little below the goal: the exported file is measured again
 
 
 def solve(context: Context, table: CostTable, estimate: dict[str, Any]) -> list[Solution]:
-    """Up to SCORED different mixes across the latency range, always one just below the goal."""
+    """Up to SCORED different mixes across the latency range; just below the goal, where one is set
+    and in reach, the NEAR best that differ at APART of the sites."""
     problem = Problem(
         table, accuracy.matrix(estimate), max_memory_ratio=context.spec.max_memory_ratio
     )
@@ -34,7 +37,11 @@ def solve(context: Context, table: CostTable, estimate: dict[str, Any]) -> list[
     if goal is not None:
         limits = (goal * GOAL_MARGIN, context.spec.max_memory_ratio)
         try:
-            near = [milp.solve(Problem(table, problem.penalty, *limits))]
+            near = milp.k_best(
+                Problem(table, problem.penalty, *limits),
+                NEAR,
+                min_distance=max(1, round(APART * len(table.sites))),
+            )
         except Infeasible:
             near = []  # the goal is out of reach; the sweep holds the fastest
     mixes = {s.assignment.hash: s for s in [*near, *_spread(found, SCORED - len(near))]}
@@ -76,7 +83,8 @@ def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dic
 
     A candidate's expected loss is the mean of two signals: its own val mAP below the original's
     under the same weights, and that drop predicted from its penalty by a line through 0 over all
-    candidates, because one val split is noisy and one penalty is biased.
+    candidates, because one val split is noisy and one penalty is biased. Where all mixes lie within
+    the noise floor none is marked as being on the front, and a note says so.
 
     Raises:
         Pending: a training or a measurement is being made elsewhere.
@@ -113,7 +121,8 @@ def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dic
         row["ratio"] = row["measured_ratio"] or table.predict_ratio(
             Assignment(tuple((s, a) for s, a in row["choices"]))
         )
-    _mark_front(rows)
+    unsure = table.within_noise(cost["noise_floor"])
+    _mark_front([] if unsure else rows)
     picks = _picks(context, rows)
     for row in rows:
         row["chosen"] = row in picks
@@ -122,7 +131,7 @@ def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dic
         "candidates": rows,
         "picks": [row["choices"] for row in picks],
         "leases": {first.job_id: first.provenance.model_dump(mode="json")},
-        "notes": first.notes,
+        "notes": [*first.notes, *([unsure] if unsure else [])],
     }
 
 
@@ -139,6 +148,7 @@ def _row(
         "measured_ratio": None,
         "interval": None,
         "measured_memory_ratio": None,
+        "pareto": False,
         "map50_95": None,
         "expected_loss": None,
     }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import onnx
+
 from engine import costs
-from engine.costs import arms
+from engine.costs import arms, step_memory
 from engine.stages.context import Context
 
 AGAIN = arms.AGAIN
@@ -18,20 +20,23 @@ def run(context: Context) -> dict[str, Any]:
         recipe=context.spec.recipe,
         memory_limited=context.spec.max_memory_ratio is not None,
     )
-    job = way.job(
+    job = arms.job(
         id="cost-table",
         target=context.spec.target,
         base=context.base,
-        original=context.original,
-        activations=context.spec.activations,
+        arms=way.assignments(context.original, context.spec.activations),
         calibration=context.calibration,
         settings=context.lease(half_width=0.006, share=0.4),
+        profile=way.PROFILED,
     )
     measured = context.target.kind == "measured"
     if measured:
         job.arms.append(arms.arm(context.base, AGAIN, context.original))
     result = context.measure(job)
     table = way.table(result, original=context.original, activations=context.spec.activations)
+    if context.spec.max_memory_ratio is not None and context.target.plans_memory:
+        int8 = context.target.precision == "int8"
+        table = step_memory.fill(table, onnx.load(context.base.path), int8=int8)
     floor = abs(result.arm(AGAIN).ratio - 1.0) if measured else 0.0
     return {
         "table": table.to_json(),

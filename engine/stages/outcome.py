@@ -224,7 +224,8 @@ def _teacher(context: Context) -> str | None:
 
 
 def _notes(context: Context, found: Findings, final: MeasureResult) -> list[str]:
-    notes = [context.target.notes, *final.notes]
+    table = CostTable.from_json(found.chosen["table"])
+    notes = [context.target.notes, *final.notes, table.within_noise(found.cost["noise_floor"])]
     if found.scores is not None:
         left_out = found.scores["left_out"]
         if left_out:

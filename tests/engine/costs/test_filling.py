@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 
 from devices.assignment import Assignment
-from devices.protocol import ArmResult, File, Interval, SiteTime
-from engine.costs import CostTable, arms, one_at_a_time, uniform_profile
+from devices.protocol import ArmResult, File, Interval, MeasureJob, SiteTime
+from engine.costs import CostTable, Way, arms, one_at_a_time, uniform_profile
 from engine.errors import EngineError
 from tests.engine.costs import results
 
@@ -17,18 +18,26 @@ NAMES = ("relu", "silu", "hardswish")
 BASE = File(path="base.onnx", sha256="0" * 64)
 
 
-def fill(way: object, original: Assignment = results.SILU, **how: object) -> CostTable:
-    assert way in (one_at_a_time, uniform_profile)
-    job = way.job(  # type: ignore[attr-defined]
-        id="j", target="cpu-openvino-fp32", base=BASE, original=original, activations=NAMES
+def ask(way: Way, original: Assignment = results.SILU, id: str = "j") -> MeasureJob:
+    return arms.job(
+        id=id,
+        target="cpu-openvino-fp32",
+        base=BASE,
+        arms=way.assignments(original, NAMES),
+        calibration=None,
+        settings=None,
+        profile=way.PROFILED,
     )
-    result = results.answer(job, **how)  # type: ignore[arg-type]
-    return way.table(result, original=original, activations=NAMES)  # type: ignore[attr-defined]
+
+
+def fill(way: Way, original: Assignment = results.SILU, **how: Any) -> CostTable:
+    result = results.answer(ask(way, original), **how)
+    return way.table(result, original=original, activations=NAMES)
 
 
 @pytest.mark.parametrize("way", [one_at_a_time, uniform_profile])
 @pytest.mark.parametrize("original", [results.SILU, results.SILU.replace({"model.1.act": "relu"})])
-def test_every_mix_is_predicted(way: object, original: Assignment) -> None:
+def test_every_mix_is_predicted(way: Way, original: Assignment) -> None:
     table = fill(way, original, slowdown=1.3)
     for choice in itertools.product(NAMES, repeat=4):
         mix = Assignment(tuple(zip(results.SITES, choice, strict=True)))
@@ -56,11 +65,10 @@ def test_one_at_a_time_reads_memory() -> None:
 
 def test_an_activation_that_only_the_original_uses_is_known_at_its_own_sites() -> None:
     original = results.SILU.replace({"model.2.act": "hardswish"})
-    job = one_at_a_time.job(
-        id="j", target="t", base=BASE, original=original, activations=("relu", "silu")
-    )
     table = one_at_a_time.table(
-        results.answer(job), original=original, activations=("relu", "silu")
+        results.answer(ask(one_at_a_time, original)),
+        original=original,
+        activations=("relu", "silu"),
     )
     known = np.isfinite(table.ms[:, table.columns["hardswish"]])
     assert known.tolist() == [False, False, True, False]
@@ -86,10 +94,7 @@ def test_uniform_profile_states_its_rescaling() -> None:
 
 
 def test_uniform_sums_equal_the_measured_latency_though_the_rest_differs() -> None:
-    job = uniform_profile.job(
-        id="j", target="t", base=BASE, original=results.SILU, activations=NAMES
-    )
-    result = results.answer(job)
+    result = results.answer(ask(uniform_profile))
     slow_rest = result.arm("uniform:relu")
     assert slow_rest.profile is not None
     slow_rest.profile[-1].ms *= 1.5
@@ -100,10 +105,7 @@ def test_uniform_sums_equal_the_measured_latency_though_the_rest_differs() -> No
 
 
 def test_missing_arms_and_profiles_are_named() -> None:
-    job = uniform_profile.job(
-        id="j7", target="t", base=BASE, original=results.SILU, activations=NAMES
-    )
-    result = results.answer(job)
+    result = results.answer(ask(uniform_profile, id="j7"))
     short = result.model_copy(update={"arms": result.arms[:1]})
     with pytest.raises(EngineError, match="job j7: no arm 'uniform:relu' came back; got: original"):
         uniform_profile.table(short, original=results.SILU, activations=NAMES)

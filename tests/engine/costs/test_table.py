@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -78,3 +79,24 @@ def test_the_rule_that_picks_a_way(
 ) -> None:
     chosen = costs.choose(targets.get(target), recipe=recipe, memory_limited=memory_limited)
     assert chosen is expected
+
+
+def test_the_span_holds_every_mix_and_is_reached() -> None:
+    table = problems.table(sites=4, activations=3)
+    ratios = [
+        table.predict_ratio(Assignment(tuple(zip(table.sites, names, strict=True))))
+        for names in itertools.product(table.activations, repeat=4)
+    ]
+    assert table.span[0] == pytest.approx(min(ratios))
+    assert table.span[1] == pytest.approx(max(ratios))
+
+
+def test_a_span_within_the_noise_floor_is_said_in_one_sentence() -> None:
+    table = problems.table(sites=4, activations=3)
+    far = max(1 - table.span[0], table.span[1] - 1)
+    said = table.within_noise(far + 0.001)
+    assert said is not None
+    assert f"{table.span[0]:.3f} to {table.span[1]:.3f}" in said
+    assert "not ranked" in said
+    assert table.within_noise(far - 0.001) is None
+    assert table.within_noise(0.0) is None  # a modelled target has no noise
