@@ -35,9 +35,9 @@ class Target:
         return self.precision == "int8" and self.kind == "measured"
 
     @property
-    def plans_memory(self) -> bool:
-        """Whether its memory is what our own planner finds (devices/memory.py)."""
-        return self.memory == _ARENA
+    def runs_onnx(self) -> bool:
+        """Whether its artefacts are ONNX graphs, whose memory devices/memory.py plans."""
+        return self.runtime in ("onnxruntime", "openvino")
 
 
 _ARENA = "planned activation arena of the exported graph"

@@ -34,7 +34,7 @@ def run(context: Context) -> dict[str, Any]:
         job.arms.append(arms.arm(context.base, AGAIN, context.original))
     result = context.measure(job)
     table = way.table(result, original=context.original, activations=context.spec.activations)
-    if context.spec.max_memory_ratio is not None and context.target.plans_memory:
+    if context.spec.max_memory_ratio is not None and context.target.runs_onnx:
         int8 = context.target.precision == "int8"
         table = step_memory.fill(table, onnx.load(context.base.path), int8=int8)
     floor = abs(result.arm(AGAIN).ratio - 1.0) if measured else 0.0
