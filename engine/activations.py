@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,11 +11,18 @@ from torch import nn
 from devices import activations as catalog
 from devices.activations import ELU_ALPHA, LEAKY_SLOPE
 
-__all__ = ["KeptIdentity", "is_activation", "module", "name_of"]
+__all__ = ["is_activation", "module", "name_of"]
 
 
-class KeptIdentity(nn.Identity):
-    """The catalog's ``identity``: a site that runs nothing, where nn.Identity is no site at all."""
+def _kept_identity() -> nn.Module:
+    """The catalog's ``identity``: a site that runs nothing, where nn.Identity is no site at all.
+
+    It is told by an attribute and not by a class of ours, so that ultralytics' restricted loading
+    takes a checkpoint that holds it.
+    """
+    kept: Any = nn.Identity()
+    kept.activation = "identity"
+    return kept
 
 
 _FACTORIES: dict[str, Callable[[], nn.Module]] = {
@@ -29,7 +37,7 @@ _FACTORIES: dict[str, Callable[[], nn.Module]] = {
     "selu": nn.SELU,
     "tanh": nn.Tanh,
     "hardsigmoid": nn.Hardsigmoid,
-    "identity": KeptIdentity,
+    "identity": _kept_identity,
 }
 
 _PLAIN: dict[type[nn.Module], str] = {
@@ -41,7 +49,6 @@ _PLAIN: dict[type[nn.Module], str] = {
     nn.SELU: "selu",
     nn.Tanh: "tanh",
     nn.Hardsigmoid: "hardsigmoid",
-    KeptIdentity: "identity",
 }
 
 # They live in torch.nn.modules.activation but gate or normalise instead of activating.
@@ -64,8 +71,6 @@ def is_activation(candidate: nn.Module) -> bool:
     says so with an attribute ``activation``: the name of the catalog entry that it runs now.
     """
     if isinstance(getattr(candidate, "activation", None), str):
-        return True
-    if isinstance(candidate, KeptIdentity):
         return True
     home = type(candidate).__module__
     return home in {"torch.nn.modules.activation", "ultralytics.nn.modules.activation"} and not (

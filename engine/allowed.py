@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["CALLED", "HEADS", "LAYERS", "RESTORED", "VALUES", "YAML_LAYERS"]
+__all__ = ["CALLED", "HEADS", "LAYERS", "OTHER_TASKS", "RESTORED", "VALUES", "YAML_LAYERS"]
 
 HEADS = ("Detect", "v10Detect")
+
+# Heads and models of ultralytics that we do not take -> what they are for.
+OTHER_TASKS: dict[str, str] = {
+    **dict.fromkeys(("Segment", "Segment26", "SegmentationModel"), "task segment"),
+    **dict.fromkeys(("YOLOESegment", "YOLOESegment26", "YOLOESegModel"), "task segment"),
+    **dict.fromkeys(("Pose", "Pose26", "PoseModel"), "task pose"),
+    **dict.fromkeys(("OBB", "OBB26", "OBBModel"), "task obb"),
+    **dict.fromkeys(("Classify", "ClassificationModel"), "task classify"),
+    **dict.fromkeys(("SemanticSegment", "SemanticSegmentationModel"), "task semantic"),
+    **dict.fromkeys(("Depth", "DepthModel"), "task depth"),
+    **dict.fromkeys(("RTDETRDecoder", "RTDETRDetectionModel"), "the transformer RT-DETR"),
+    **dict.fromkeys(("WorldDetect", "WorldModel"), "open vocabularies"),
+    **dict.fromkeys(("YOLOEDetect", "YOLOEModel"), "open vocabularies"),
+}
 
 _BLOCKS = {
     *("A2C2f", "AConv", "ADown", "Bottleneck", "BottleneckCSP", "C1", "C2", "C2PSA", "C2f"),

@@ -12,29 +12,29 @@ import yaml
 __all__ = ["name"]
 
 CUSTOM = "custom YOLO"
-# family -> its description inside the ultralytics package
+# name, with {} where the letter of the size goes -> its description inside the ultralytics package;
+# the v5 body with today's anchor-free head carries a u, as in ultralytics' own names
 _FAMILIES = {
     "YOLOv3": "v3/yolov3",
-    "YOLOv5": "v5/yolov5",
-    "YOLOv6": "v6/yolov6",
-    "YOLOv8": "v8/yolov8",
-    "YOLOv9t": "v9/yolov9t",
-    "YOLOv9s": "v9/yolov9s",
-    "YOLOv9m": "v9/yolov9m",
-    "YOLOv9c": "v9/yolov9c",
-    "YOLOv9e": "v9/yolov9e",
-    "YOLOv10n": "v10/yolov10n",
-    "YOLOv10s": "v10/yolov10s",
-    "YOLOv10m": "v10/yolov10m",
-    "YOLOv10b": "v10/yolov10b",
-    "YOLOv10l": "v10/yolov10l",
-    "YOLOv10x": "v10/yolov10x",
-    "YOLO11": "11/yolo11",
-    "YOLO12": "12/yolo12",
-    "YOLO26": "26/yolo26",
+    "YOLOv3-spp": "v3/yolov3-spp",
+    "YOLOv3-tiny": "v3/yolov3-tiny",
+    "YOLOv5{}u": "v5/yolov5",
+    "YOLOv5{}6u": "v5/yolov5-p6",
+    "YOLOv6{}": "v6/yolov6",
+    "YOLOv8{}": "v8/yolov8",
+    "YOLOv8{}-p2": "v8/yolov8-p2",
+    "YOLOv8{}-p6": "v8/yolov8-p6",
+    "YOLOv8{}-ghost": "v8/yolov8-ghost",
+    "YOLOv8{}-ghost-p2": "v8/yolov8-ghost-p2",
+    "YOLOv8{}-ghost-p6": "v8/yolov8-ghost-p6",
+    **{f"YOLOv9{size}": f"v9/yolov9{size}" for size in "tsmce"},
+    **{f"YOLOv10{size}": f"v10/yolov10{size}" for size in "nsmblx"},
+    "YOLO11{}": "11/yolo11",
+    "YOLO12{}": "12/yolo12",
+    "YOLO26{}": "26/yolo26",
+    "YOLO26{}-p2": "26/yolo26-p2",
+    "YOLO26{}-p6": "26/yolo26-p6",
 }
-# The v5 body with today's anchor-free head carries this suffix in ultralytics' own names.
-_SUFFIX = {"YOLOv5": "u"}
 
 
 def name(description: dict[str, Any] | None) -> str:
@@ -52,7 +52,7 @@ def name(description: dict[str, Any] | None) -> str:
             continue
         size = _size(wanted, scales)
         if size is not None:
-            return f"{family}{size}{_SUFFIX.get(family, '')}"
+            return family.format(size)
     return CUSTOM
 
 
@@ -93,7 +93,7 @@ def _known() -> dict[str, tuple[str, dict[str, tuple[float, float]]]]:
         description = yaml.safe_load(path.read_text(encoding="utf-8"))
         scales = description.get("scales") or {}
         sizes = {letter: (float(row[0]), float(row[1])) for letter, row in scales.items()}
-        if family[-1] in "tsmcebnlx" or not sizes:
+        if "{}" not in family or not sizes:
             sizes = {"": _scale(description)}
         known[family] = (_layers(description), sizes)
     return known

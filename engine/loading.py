@@ -18,6 +18,7 @@ from ultralytics.nn.tasks import DetectionModel, torch_safe_load
 from devices.errors import BadRequest
 from engine import activations, families, yaml_check
 from engine.allowed import HEADS
+from engine.assignments import YAML_KEY
 from engine.errors import BadModel, one_line
 from engine.pickle_check import check_checkpoint
 from engine.sites import deploy
@@ -95,6 +96,8 @@ def _load_pt(path: Path) -> Model:
     if not all(torch.isfinite(tensor).all() for tensor in net.state_dict().values()):
         raise BadModel(f"{path.name} holds weights that are NaN or infinite")
     described = net.yaml if isinstance(getattr(net, "yaml", None), dict) else None
+    if described is not None:
+        described.pop(YAML_KEY, None)  # the modules themselves say what they run
     stated = arguments.get("imgsz")
     return Model(
         kind="pt",

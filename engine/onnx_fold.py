@@ -17,6 +17,17 @@ def fold(model: onnx.ModelProto) -> onnx.ModelProto:
 
     The other nodes keep their names and order. Shapes must be fixed, as in our exports.
     """
+    while (
+        True
+    ):  # what is constant now may settle a shape on which more depends, such as a padding's
+        folded = _folded(model)
+        if len(folded.graph.node) == len(model.graph.node):
+            return folded
+        model = folded
+
+
+def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """One pass: shapes as far as they can be told from ``model``, then constants in graph order."""
     model = onnx.shape_inference.infer_shapes(model, data_prop=True)
     shapes = _shapes(model)
     known = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
@@ -76,7 +87,8 @@ def _rebuilt(
     used = {name for node in kept for name in node.input}
     before = {tensor.name: tensor for tensor in model.graph.initializer}
     tensors = [
-        before.get(name) or numpy_helper.from_array(np.ascontiguousarray(array), name)
+        # not ascontiguousarray, which makes a vector of a scalar
+        before.get(name) or numpy_helper.from_array(np.asarray(array, order="C"), name)
         for name, array in known.items()
         if name in used
     ]

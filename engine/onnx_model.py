@@ -1,4 +1,4 @@
-"""What an ONNX detector says about itself."""
+"""What an ONNX detector says about itself, and what it must say after a swap."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import onnx
 
+from devices import graph
+from devices.assignment import Assignment
+from engine.allowed import HEADS, OTHER_TASKS
 from engine.errors import BadModel
 
-__all__ = ["OnnxFacts", "read"]
+__all__ = ["OnnxFacts", "read", "swapped"]
 
 MAX_METADATA = 2**20
 MAX_CLASSES = 2000
@@ -32,6 +35,8 @@ def read(model: onnx.ModelProto, file: str) -> OnnxFacts:
     Raises:
         BadModel: other inputs or outputs, or metadata that is no plain data.
     """
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    _check_task(metadata, file)
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1 or len(model.graph.output) != 1:
@@ -44,10 +49,6 @@ def read(model: onnx.ModelProto, file: str) -> OnnxFacts:
         raise BadModel(
             f"{file} takes {list(shape)}; expected [1, 3, s, s] with fixed s of 32 to 2048"
         )
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    task = metadata.get("task", "detect")
-    if task != "detect":
-        raise BadModel(f"{file} is no detection model: its task is {task!r}")
     out = _shape(model.graph.output[0])
     names = _names(metadata.get("names"), file)
     if len(out) != 3 or out[0] not in (0, 1):
@@ -62,6 +63,31 @@ def read(model: onnx.ModelProto, file: str) -> OnnxFacts:
     elif not names:
         raise BadModel(f'{file} names no classes; its metadata needs an entry "names"')
     return OnnxFacts(names, metadata.get("actnas.family", "custom YOLO")[:80], shape[2])
+
+
+def swapped(model: onnx.ModelProto, assignment: Assignment) -> onnx.ModelProto:
+    """A copy of ``model`` that runs ``assignment``, and whose metadata say so if they spoke of one.
+
+    Raises:
+        devices.errors.BadRequest: the graph has no such site.
+    """
+    copy = graph.swap(model, assignment.mapping)
+    for entry in copy.metadata_props:
+        if entry.key == "actnas.assignment":
+            entry.value = assignment.to_json()
+    return copy
+
+
+def _check_task(metadata: dict[str, str], file: str) -> None:
+    """What ultralytics' exporter says of task and head; other exporters say nothing."""
+    task, head = metadata.get("task", "detect"), metadata.get("head", "")
+    if task != "detect":
+        raise BadModel(f"{file} is no detection model: its task is {task[:40]!r}")
+    if head in OTHER_TASKS:
+        raise BadModel(
+            f"{file} is no detection model: its head is {head}, for {OTHER_TASKS[head]}; "
+            f"accepted heads: {', '.join(HEADS)}"
+        )
 
 
 def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:

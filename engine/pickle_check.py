@@ -25,12 +25,6 @@ MAX_PICKLE = 64 * 2**20
 MAX_TENSORS = 2 * 2**30
 
 _BOUND = {"forward", "forward_fuse", "forward_split"}  # what ultralytics leaves bound on a module
-_OTHER_TASKS = {
-    *("Segment", "Segment26", "YOLOESegment", "SegmentationModel", "YOLOESegModel"),
-    *("Pose", "Pose26", "PoseModel", "OBB", "OBB26", "OBBModel", "Classify", "ClassificationModel"),
-    *("RTDETRDecoder", "RTDETRDetectionModel", "WorldDetect", "WorldModel", "YOLOEDetect"),
-    *("YOLOEModel", "Depth", "SemanticSegment"),
-}
 
 
 def check_checkpoint(path: Path) -> None:
@@ -167,10 +161,10 @@ class _Inspector(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the 
         raise BadModel(f"{self.name} asks for attribute {attribute!r}; accepted: {sorted(_BOUND)}")
 
     def _refusal(self, module: str, name: str) -> str:
-        if name in _OTHER_TASKS and module.startswith("ultralytics."):
+        if name in allowed.OTHER_TASKS and module.startswith("ultralytics."):
             return (
-                f"{self.name} is no detection model: it holds {name}; "
-                f"accepted heads: {', '.join(allowed.HEADS)}"
+                f"{self.name} is no detection model: it holds {name}, for "
+                f"{allowed.OTHER_TASKS[name]}; accepted heads: {', '.join(allowed.HEADS)}"
             )
         if module.split(".")[0] == "models":
             return (

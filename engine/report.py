@@ -49,6 +49,7 @@ def arms_table(
         f"mAP50{over}": [_number(a.map50) for a in arms],
         f"mAP50-95{over}": [_number(a.map50_95) + _interval(a.map50_95_ci) for a in arms],
         "loss": [_number(a.loss, signed=True) + _interval(a.loss_ci, signed=True) for a in arms],
+        "output\ndistortion": [_number(a.details.get("output_distortion")) for a in arms],
         f"latency ms\n({kind})": [_number(a.latency_ms, digits=2) for a in arms],
         "ratio": [_number(a.latency_ratio) + _interval(a.ratio_ci) for a in arms],
         f"memory\n{unit}": [_number(a.memory, digits=1) for a in arms],

@@ -19,7 +19,7 @@ from torch import nn
 from ultralytics.nn.tasks import parse_model
 
 from engine import activations, yaml_limits
-from engine.allowed import HEADS, YAML_LAYERS
+from engine.allowed import HEADS, OTHER_TASKS, YAML_LAYERS
 from engine.errors import BadModel, one_line
 
 __all__ = ["ModelYaml", "parse_activation", "read_model"]
@@ -66,6 +66,7 @@ def read_model(path: Path) -> ModelYaml:
     """
     raw = yaml_limits.read(path, error=BadModel)
     where = path.name
+    _check_task(raw, where)
     unknown = sorted(str(key) for key in raw if key not in _KEYS)
     if unknown:
         raise BadModel(
@@ -192,6 +193,18 @@ def _scale(raw: dict[str, Any], path: Path) -> str:
     if raw.get("scale"):
         raise BadModel(f"{path.name}: scale {raw['scale']!r} is not one of {', '.join(scales)}")
     return next(iter(scales), "")
+
+
+def _check_task(raw: dict[str, Any], where: str) -> None:
+    """Refuse a model of another task by its name, before its own keys and layers are refused."""
+    rows = raw.get("head")
+    last = rows[-1] if isinstance(rows, list) and rows else None
+    head = str(last[2]) if isinstance(last, list) and len(last) > 2 else ""
+    if head in OTHER_TASKS:
+        raise BadModel(
+            f"{where} is no detection model: its head is {head}, for {OTHER_TASKS[head]}; "
+            f"accepted heads: {', '.join(HEADS)}"
+        )
 
 
 def _check_rows(description: dict[str, Any], where: str) -> None:

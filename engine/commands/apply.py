@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from devices.assignment import Assignment
 from devices.errors import BadRequest
-from engine.commands.inputs import (
-    Outcome,
-    document_of,
-    facts,
-    fitted,
-    load,
-    read_assignment,
-    sites_of,
-)
+from engine import assignments
+from engine.commands.inputs import Outcome, document_of, facts, load, sites_of
 
 if TYPE_CHECKING:
     from engine.loading import Model
@@ -33,10 +26,10 @@ def run(options: argparse.Namespace) -> Outcome:
         raise BadRequest(f"--out {out} must end in .onnx")
     if not out.parent.is_dir():
         raise BadRequest(f"no folder {out.parent} for --out {out}")
-    wanted = read_assignment(options.assignment)
+    wanted = assignments.read(options.assignment)
     model = load(options)
     original = Assignment(tuple((path, activation) for path, activation, _ in sites_of(model)))
-    mix = fitted(wanted, original)
+    mix = assignments.fitted(wanted, original)
     document: dict[str, Any] = {
         "schema": "actnas.apply/1",
         "model": facts(model),
@@ -82,7 +75,7 @@ def _apply_torch(
 def _apply_onnx(
     options: argparse.Namespace, model: Model, mix: Assignment, out: Path
 ) -> dict[str, Any]:
-    from devices import graph
+    from engine import onnx_model
 
     if options.data is not None:
         raise BadRequest(
@@ -90,7 +83,7 @@ def _apply_onnx(
             "give --no-recalibrate, or apply to the .pt"
         )
     assert model.onnx is not None
-    content = graph.swap(model.onnx, mix.mapping).SerializeToString(deterministic=True)
+    content = onnx_model.swapped(model.onnx, mix).SerializeToString(deterministic=True)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)

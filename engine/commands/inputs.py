@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from devices.assignment import Assignment
 from devices.errors import BadRequest
 from devices.protocol import File
-from engine.errors import BadSearch
 
 if TYPE_CHECKING:
     from engine.loading import Model
@@ -84,29 +83,6 @@ def document_of(assignment: Assignment) -> dict[str, Any]:
     """The assignment's JSON document as a dict."""
     document: dict[str, Any] = json.loads(assignment.to_json())
     return document
-
-
-def read_assignment(path: Path) -> Assignment:
-    """The assignment in a file; errors name the file."""
-    check_file(path, "assignment")
-    try:
-        return Assignment.from_json(path.read_text(encoding="utf-8"))
-    except BadRequest as error:
-        raise BadRequest(f"{path}: {error}") from None
-    except UnicodeDecodeError:
-        raise BadRequest(f"{path}: assignment is not JSON: it is no text") from None
-
-
-def fitted(wanted: Assignment, original: Assignment) -> Assignment:
-    """``wanted`` in the model's site order; it must name every site of the model and no other."""
-    odd = sorted(set(wanted.sites) ^ set(original.sites))
-    if odd:
-        side = "the assignment" if odd[0] in wanted.sites else "the model"
-        raise BadSearch(
-            f"assignment and model have different sites: {odd[0]!r} is only in {side} "
-            f"({len(wanted)} and {len(original)} sites)"
-        )
-    return Assignment(tuple((site, wanted[site]) for site in original.sites))
 
 
 def check_file(path: Path, what: str) -> None:

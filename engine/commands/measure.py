@@ -10,15 +10,14 @@ from devices import activations, targets
 from devices.assignment import Assignment
 from devices.errors import BadRequest
 from devices.protocol import MeasureResult, Settings
+from engine import assignments
 from engine.commands.inputs import (
     Outcome,
     base_file,
     calibration_file,
     document_of,
     facts,
-    fitted,
     load,
-    read_assignment,
     sites_of,
 )
 
@@ -32,7 +31,7 @@ def run(options: argparse.Namespace) -> Outcome:
     target = targets.get(options.target)
     if options.uniform is not None:
         activations.get(options.uniform)
-    wanted = None if options.assignment is None else read_assignment(options.assignment)
+    wanted = None if options.assignment is None else assignments.read(options.assignment)
     if not 0 < options.seconds < 3600:
         raise BadRequest(
             f"--seconds is {options.seconds}; more than 0 and less than 3600 is needed"
@@ -44,7 +43,7 @@ def run(options: argparse.Namespace) -> Outcome:
     if options.uniform is not None:
         wanted = Assignment.uniform(original.sites, options.uniform)
     if wanted is not None:
-        wanted = fitted(wanted, original)
+        wanted = assignments.fitted(wanted, original)
     # Without a mix the original is measured against itself: what this machine can tell apart.
     named = {"original": original, "mix" if wanted else "again": wanted or original}
     with tempfile.TemporaryDirectory(prefix="actnas-") as folder, Reporter() as reporter:

@@ -14,6 +14,7 @@ from devices.assignment import Assignment
 from engine.costs import CostTable
 from engine.costs.table import Matrix
 from engine.estimators import batchnorm_map, nwot
+from engine.stages import distortion
 from engine.stages.context import Context
 from engine.training.run import ESTIMATES, load_weights
 from engine.training.spec import Phase
@@ -26,11 +27,14 @@ def penalty(context: Context, table: CostTable) -> dict[str, Any]:
     """The solver's penalty as an ``Estimate`` document (engine/result.py).
 
     Without data every swap counts 1: of two mixes that are equally fast the one with fewer
-    changes is preferred, and nothing is said about accuracy.
+    changes is preferred, and nothing is said about accuracy. An ONNX upload with data is judged by
+    its output distortion.
 
     Raises:
         Pending: the training that it needs is being made elsewhere.
     """
+    if context.distorts:
+        return distortion.penalty(context, table)
     if not context.trains:
         own = table.baseline_columns[:, None] == np.arange(len(table.activations))[None, :]
         return _document("swap_count", "swaps", table, np.where(own, 0.0, 1.0))

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from devices import graph, runtimes, targets
+from devices import runtimes, targets
 from devices.assignment import Assignment
 from devices.files import atomic
 from devices.protocol import Arm as JobArm
 from devices.protocol import MeasureJob, MeasureResult
 from devices.runtimes.base import sha256
 from devices.targets import Target
-from engine import evaluation, threads
+from engine import evaluation, onnx_model, threads
 from engine.arms import MIX, ORIGINAL, REFERENCE, UPLOADED
 from engine.data import Split
 from engine.evaluation import Evaluation
+from engine.stages import distortion
 from engine.stages.context import FINAL, Context
 from engine.training.run import EXPORTED, WEIGHTS, read_summary
 
@@ -42,13 +43,19 @@ def train(context: Context, named: dict[str, Assignment]) -> dict[str, Any]:
     """Export each arm's trained model into files/; ``{"arms": {name: facts}}``.
 
     All arms receive the same number of steps with the same data order and schedule, and their
-    BatchNorm statistics are recomputed on the same images. Without data only the graph is swapped.
+    BatchNorm statistics are recomputed on the same images. Without data, or without a torch model,
+    only the graph is swapped.
 
     Raises:
         Pending: trainings are being made elsewhere.
     """
     if not context.trains:
-        return {"arms": {name: _swapped(context, name, a) for name, a in named.items()}}
+        swapped = {name: _swapped(context, name, a) for name, a in named.items()}
+        if context.distorts:
+            values = distortion.Scorer(context).score(list(named.values()), stage="arms")
+            for facts, value in zip(swapped.values(), values, strict=True):
+                facts["distortion"] = value
+        return {"arms": swapped}
     specs = {
         name: context.training("alone", None if name == REFERENCE else assignment)
         if name == REFERENCE or context.spec.recipe == "paper"
@@ -174,12 +181,8 @@ def _swapped(context: Context, name: str, assignment: Assignment) -> dict[str, A
 
     path = context.spec.out / "files" / f"{_safe(name)}.onnx"
     model = onnx.load(str(context.spec.out / context.facts["base"]["path"]))
-    swapped = graph.swap(model, assignment.mapping)
-    for entry in swapped.metadata_props:
-        if entry.key == "actnas.assignment":
-            entry.value = assignment.to_json()
     with atomic(path) as part:
-        onnx.save(swapped, str(part))
+        onnx.save(onnx_model.swapped(model, assignment), str(part))
     return {"onnx": context.keep(path), "training": None}
 
 

@@ -13,7 +13,7 @@ from engine.costs import Composed, CostTable, arms, refit
 from engine.errors import Pending
 from engine.solvers import milp, pareto
 from engine.solvers.problem import Infeasible, Problem, Solution
-from engine.stages import accuracy
+from engine.stages import accuracy, distortion
 from engine.stages.context import Context
 
 SWEEP = 14
@@ -117,6 +117,12 @@ def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dic
         for row, score in zip(rows, scores[1:], strict=True):
             row["map50_95"] = score
         _expect(rows, scores[0])
+    if context.distorts:
+        mixes = [s.assignment for s in solved]
+        for row, value in zip(
+            rows, distortion.Scorer(context).score(mixes, stage="candidates"), strict=True
+        ):
+            row["distortion"] = value
     for row in rows:
         row["ratio"] = row["measured_ratio"] or table.predict_ratio(
             Assignment(tuple((s, a) for s, a in row["choices"]))
@@ -151,6 +157,7 @@ def _row(
         "pareto": False,
         "map50_95": None,
         "expected_loss": None,
+        "distortion": None,
     }
     if result is not None and solution.assignment in measured:
         arm, base = result.arm(f"mix {solution.assignment.hash}"), result.arm(arms.BASELINE)
@@ -205,6 +212,6 @@ def _picks(context: Context, rows: list[dict[str, Any]]) -> list[dict[str, Any]]
 
 
 def _loss(row: dict[str, Any]) -> float:
-    """What the row is expected to lose; its penalty where no mAP could be had."""
-    value = row["penalty"] if row["expected_loss"] is None else row["expected_loss"]
-    return float(value)
+    """What the row is expected to lose; without any mAP its distortion, or else its penalty."""
+    known = (row[key] for key in ("expected_loss", "distortion", "penalty"))
+    return float(next(value for value in known if value is not None))

@@ -92,6 +92,11 @@ class Context:
         return self.spec.data is not None and self.facts["kind"] != "onnx"
 
     @property
+    def distorts(self) -> bool:
+        """Whether output distortion stands in for accuracy: there is data, but only a graph."""
+        return self.spec.data is not None and self.facts["kind"] == "onnx"
+
+    @property
     def base(self) -> File:
         return self.file(self.facts["base"])
 

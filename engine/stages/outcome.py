@@ -29,6 +29,7 @@ from engine.result import (
     SiteFacts,
     TrainingFacts,
 )
+from engine.stages import distortion
 from engine.stages.context import Context
 from engine.training.run import read_summary
 
@@ -139,6 +140,8 @@ def _arm(context: Context, name: str, found: Findings, final: MeasureResult) -> 
         fields["details"]["memory"] = memory.model_dump(mode="json")
         if base_memory is not None:
             fields["memory_ratio"] = memory.value / base_memory.value
+    if "distortion" in found.files["arms"][name]:
+        fields["details"]["output_distortion"] = found.files["arms"][name]["distortion"]
     if found.scores is not None:
         score = found.scores["arms"][name]
         fields |= {key: score[key] for key in ("map50", "map50_95", "loss")}
@@ -149,6 +152,17 @@ def _arm(context: Context, name: str, found: Findings, final: MeasureResult) -> 
 
 def _estimates(found: Findings) -> list[Estimate]:
     estimates = [Estimate.model_validate(found.estimate)]
+    distorted = _distortions(found)
+    if distorted:
+        estimates.append(
+            Estimate(
+                estimator=distortion.ESTIMATOR,
+                unit=distortion.UNIT,
+                higher_is_better=False,
+                activations=estimates[0].activations,
+                scores=distorted,
+            )
+        )
     scored = [row for row in found.chosen["candidates"] if row["map50_95"] is not None]
     if scored:
         estimates.append(
@@ -163,6 +177,19 @@ def _estimates(found: Findings) -> list[Estimate]:
             )
         )
     return estimates
+
+
+def _distortions(found: Findings) -> list[Score]:
+    """Output distortion of every arm and candidate that has one, each mix once."""
+    values = {
+        found.named[name]: facts["distortion"]
+        for name, facts in found.files["arms"].items()
+        if "distortion" in facts
+    }
+    for row in found.chosen["candidates"]:
+        if row.get("distortion") is not None:
+            values.setdefault(_assignment(row), row["distortion"])
+    return [Score(assignment=mix, value=value) for mix, value in values.items()]
 
 
 def _assignment(row: dict[str, Any]) -> Assignment:
@@ -233,6 +260,11 @@ def _notes(context: Context, found: Findings, final: MeasureResult) -> list[str]
         scored = {facts["scored"] for facts in found.scores["arms"].values()}
         notes.append(f"mAP is of {' and '.join(sorted(scored))}, on the test split")
         notes.append(f"loss counts from the {found.scores['yardstick']} arm")
+    elif context.distorts:
+        notes.append(
+            "cost study: an ONNX file cannot be trained; output distortion (0 = the original) was "
+            f"measured on up to {distortion.MIX_IMAGES} train images and is no mAP"
+        )
     elif context.spec.data is None:
         notes.append("cost study: no data set was given, so nothing was trained or scored")
     return list(dict.fromkeys(note for note in notes if note))

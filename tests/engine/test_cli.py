@@ -231,7 +231,8 @@ def bad_inputs() -> list[Any]:
         (
             "assignment of another model",
             "apply {pt} --assignment {other} --no-recalibrate --out {out}.onnx",
-            "different sites: 'elsewhere' is only in the assignment (1 and 57 sites)",
+            "different sites: 'elsewhere' is only in the assignment, 'model.0.act' is only in the "
+            "model (1 and 57 sites)",
         ),
         (
             "no images and no word about it",

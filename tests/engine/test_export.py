@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +35,6 @@ def test_every_activation_is_found_again_in_the_graph(
     assert keyed(onnx.load(path)) == wanted
     assert done.max_abs_error < 0.02  # pixels
     assert sites.original(abd.net, 64).counts() == {"silu": 57}
-
-
-@pytest.mark.parametrize("name", ["v5/yolov5n", "11/yolo11n", "v10/yolov10n", "26/yolo26n"])
-def test_families_keep_their_site_paths(
-    family: Callable[[str], WithNet], tmp_path: Path, name: str
-) -> None:
-    model = family(name)
-    original = sites.original(model.net, 64)
-    mix = original.replace(dict.fromkeys(original.sites[1::3], "hardswish"))
-    done = export.export(
-        model.net, tmp_path / "a.onnx", imgsz=64, names=model.names, assignment=mix
-    )
-    exported = onnx.load(done.path)
-    assert keyed(exported) == mix
-    assert {entry.key: entry.value for entry in exported.metadata_props}["actnas.family"] == (
-        model.family
-    )
 
 
 def test_swapping_the_graph_equals_swapping_the_net(abd: WithNet, tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_yaml_activation_bait_is_never_evaluated(
         ("[-1, 1, Conv, [64, 3, 2]]", "[-1, 999, Conv, [64, 3, 2]]", "repeats is 999"),
         ("[-1, 1, Conv, [64, 3, 2]]", "[7, 1, Conv, [64, 3, 2]]", "layer 0: from is 7"),
         ("[-1, 1, Conv, [64, 3, 2]]", "Conv", "layer 0 is Conv; expected"),
-        ("Detect, [nc]", "Segment, [nc, 32, 256]", "the last layer must be one of Detect"),
+        ("Detect, [nc]", "Conv, [64]", "the last layer must be one of Detect"),
         ("Detect, [nc]", "Detect, [nc, anchors]", "the head must be"),
         ("nc: 3", "nc: 100000", "nc is 100000"),
         ("nc: 3", "nc: 3\nanchors: 3", "key 'anchors' is not accepted"),

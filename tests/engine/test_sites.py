@@ -16,27 +16,6 @@ from tests.engine.models import WithNet
 Family = Callable[[str], WithNet]
 
 
-@pytest.mark.parametrize(
-    ("name", "count", "activation"),
-    [
-        ("v5/yolov5n", 69, "silu"),  # the paper's base
-        ("v8/yolov8n", 57, "silu"),
-        ("11/yolo11n", 77, "silu"),
-        ("v10/yolov10n", 69, "silu"),
-        ("26/yolo26n", 87, "silu"),
-        ("v6/yolov6n", 53, "relu"),
-    ],
-)
-def test_sites_of_the_deployed_graph(
-    family: Family, name: str, count: int, activation: str
-) -> None:
-    model = family(name)
-    found = sites.find(model.net, imgsz=64)
-    assert len(found) == count
-    assert {site.activation for site in found} == {activation}
-    assert len({site.path for site in found}) == count
-
-
 def test_real_checkpoint_has_57_sites_in_execution_order(abd: WithNet) -> None:
     found = sites.find(abd.net, imgsz=320)
     assert len(found) == 57
