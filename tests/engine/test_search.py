@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from devices.assignment import Assignment
 from devices.errors import BadRequest
 from engine import search
 from engine.errors import BadSearch, Pending
-from engine.report import arms_table
 from engine.result import Result
 from engine.search import SearchSpec
 from engine.services import Event, LocalServices
@@ -181,35 +179,6 @@ def test_an_unknown_target_or_activation_leaves_nothing(
     with pytest.raises(BadRequest, match="unknown activation 'relu7'"):
         search.run(replace(spec, activations=("relu7",), out=out), services)
     assert not out.exists()
-
-
-def test_an_onnx_upload_with_data_is_a_cost_study_with_output_distortion(
-    spec: SearchSpec, services: Recorded, result: Result, tmp_path: Path
-) -> None:
-    upload = tmp_path / "upload.onnx"
-    shutil.copyfile(spec.out / "files" / "base.onnx", upload)
-    trained = len(services.trained)
-    small = replace(spec, model=upload, imgsz=None, activations=("relu", "silu"), max_map_loss=None)
-    path = search.run(replace(small, out=tmp_path / "study"), services)
-    study = Result.model_validate_json(path.read_text())
-    assert study.verdict.kind == "cost_study"
-    assert len(services.trained) == trained
-    assert all(arm.map50_95 is None and arm.loss is None for arm in study.arms)
-    far = {arm.name: arm.details["output_distortion"] for arm in study.arms}
-    assert far["uploaded"] == far["reference"] == 0
-    assert 0 < far["mix"] < far["uniform:relu"]
-    swaps, mixes = study.estimates
-    assert (swaps.estimator, mixes.estimator) == ("output_distortion", "output_distortion")
-    assert {score.assignment for score in mixes.scores} >= {arm.assignment for arm in study.arms}
-    assert any("is no mAP" in note for note in study.notes)
-    assert "output\ndistortion" in report_columns(study)
-    assert not any("mAP" in column for column in report_columns(study))
-
-
-def report_columns(study: Result) -> list[str]:
-    return [
-        str(column.header) for column in arms_table(study.arms, title="", kind=study.kind).columns
-    ]
 
 
 def test_without_data_there_is_a_cost_study(
