@@ -45,7 +45,8 @@ class MixedTrainer(DetectionTrainer):
 class MixedYOLO(YOLO):
     """ultralytics' YOLO, whose model keeps its mix when it is trained; made by :func:`yolo`."""
 
-    def train(self, trainer: Any = None, **settings: Any) -> Any:
+    # ultralytics' train() is not torch's either
+    def train(self, trainer: Any = None, **settings: Any) -> Any:  # type: ignore[override]
         """As ultralytics' own; the checkpoints that it writes run the mix, too.
 
         A plain ``YOLO`` predicts, validates and exports with them. To train one of them further,

@@ -76,7 +76,13 @@ def few(drawings: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def picture(drawings: DataSet) -> NDArray[np.uint8]:
-    return cv2.imread(str(drawings.splits["val"][0]))
+    picture = cv2.imread(str(drawings.splits["val"][0]))
+    assert picture is not None
+    return picture.astype(np.uint8)
+
+
+def runs(net: Any) -> Assignment:
+    return sites.original(net, 64)
 
 
 def boxes(predictor: Any, picture: NDArray[np.uint8], **more: Any) -> NDArray[np.float32]:
@@ -114,22 +120,22 @@ def test_training_keeps_the_mix(
     model: Any = mixed.yolo(abd_checkpoint, wanted)
     before = model.model.model[0].conv.weight.clone()
     model.train(data=str(few), imgsz=64, epochs=1, batch=4, project=str(tmp_path), **OFFLINE)
-    assert sites.original(model.model, 64) == wanted
+    assert runs(model.model) == wanted
     assert not torch.equal(model.model.model[0].conv.weight, before)
     assert Conv.default_act is default
     assert type(default) is torch.nn.SiLU
 
     best = Path(model.trainer.best)  # an averaged copy, stripped, as ultralytics writes it
-    assert sites.original(loading.load(best).net, 64) == wanted
+    assert runs(loading.load(best).net) == wanted
     boxes(YOLO(str(best)), picture)
-    assert sites.original(mixed.yolo(best).model, 64) == wanted
+    assert runs(mixed.yolo(best).model) == wanted
 
 
 def test_both_heads_of_a_model_without_nms_are_trained_with_the_mix(
     family: Callable[[str], WithNet], few: Path, tmp_path: Path
 ) -> None:
     plain = family("v10/yolov10n")
-    original = sites.original(plain.net, 64)
+    original = runs(plain.net)
     wanted = original.replace(dict.fromkeys(original.sites[::2], "relu"))
     model: Any = mixed.yolo(plain.path, wanted)
     model.train(data=str(few), imgsz=64, epochs=1, batch=4, project=str(tmp_path), **OFFLINE)
@@ -166,14 +172,14 @@ def test_an_assignment_applies_to_any_model_with_the_same_sites(
     file = tmp_path / "mix.json"
     file.write_text(mix.to_json())
     larger = mixed.yolo(family("v8/yolov8s").path, file)
-    assert sites.original(larger.model, 64) == mix
+    assert runs(larger.model) == mix
     with pytest.raises(BadSearch, match=r"'model\.12\.cv1\.act' is only in the assignment"):
         mixed.yolo(family("v5/yolov5n").path, file)
 
 
 def test_without_an_assignment_it_runs_what_the_file_holds(abd_checkpoint: Path) -> None:
     plain = mixed.yolo(abd_checkpoint)
-    assert sites.original(plain.model, 64).counts() == {"silu": 57}
+    assert runs(plain.model).counts() == {"silu": 57}
 
 
 def test_what_does_not_fit_is_said_in_one_line(
