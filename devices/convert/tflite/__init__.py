@@ -73,7 +73,8 @@ def convert_whole(model: onnx.ModelProto, *, images: NDArray[np.uint8] | None) -
     """The TFLite file of all of ``model``: float32 image (NHWC) in, float32 outputs as in ONNX.
 
     With ``images``, uint8 [n, 3, h, w], the network is int8 as :func:`convert` writes it, between
-    a QUANTIZE and DEQUANTIZEs; the head's decode stays in float. Without, all of it is fp32.
+    a QUANTIZE and DEQUANTIZEs; the head's decode stays in float; biases are corrected
+    for XNNPACK's kernels. Without, all of it is fp32.
 
     Raises:
         Unsupported: an operator, or in int8 an activation, that TFLite lacks; named.
@@ -84,5 +85,5 @@ def convert_whole(model: onnx.ModelProto, *, images: NDArray[np.uint8] | None) -
         return Emitter(whole, None).run({}, real_edges=True)
     network = read(model)
     ranges = Ranges(network, observed_ranges(model, network, images))
-    biases = corrected_biases(model, network, ranges, images)
+    biases = corrected_biases(model, network, ranges, images, xnnpack=True)
     return Emitter(whole, ranges, biases=biases).run({}, real_edges=True)

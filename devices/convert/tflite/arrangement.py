@@ -110,12 +110,12 @@ class Slice:
     """SLICE with step 1: how exporters write chunk()."""
 
     def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
-        begin, end = self._bounds(layer, inputs[0])
+        begin, end = slice_bounds(layer, inputs[0])
         return [tuple(e - b for b, e in zip(begin, end, strict=True))]
 
     def emit(self, layer: Layer, emitter: Emitter) -> None:
         output = layer.outputs[0]
-        begin, end = self._bounds(layer, emitter.network.shapes[layer.inputs[0]])
+        begin, end = slice_bounds(layer, emitter.network.shapes[layer.inputs[0]])
         source, order = emitter.stored(layer.inputs[0])
         inputs = [
             source,
@@ -125,24 +125,30 @@ class Slice:
         to = emitter.write(output, order)
         emitter.writer.operator("SLICE", inputs, [to], schema.SliceOptionsT())
 
-    def _bounds(self, layer: Layer, shape: Shape) -> tuple[list[int], list[int]]:
-        if len(layer.inputs) > 1 or len(layer.operands) < 3:
-            raise NotOnNpu("its bounds are not constants")
-        starts, ends = (as_ints(layer.constant(i), "bounds") for i in (1, 2))
-        axes = layer.constant(3)
-        steps = layer.constant(4)
-        where = list(range(len(starts))) if axes is None else as_ints(axes, "axes")
-        if steps is not None and any(step != 1 for step in as_ints(steps, "steps")):
-            raise NotOnNpu(f"steps {as_ints(steps, 'steps')} are not 1")
-        begin, end = [0] * len(shape), list(shape)
-        for start, stop, axis in zip(starts, ends, where, strict=True):
-            axis %= len(shape)
-            size = shape[axis]
-            begin[axis] = min(max(start + size if start < 0 else start, 0), size)
-            end[axis] = min(max(stop + size if stop < 0 else stop, 0), size)
-        if any(e <= b for b, e in zip(begin, end, strict=True)):
-            raise NotOnNpu("it selects nothing")
-        return begin, end
+
+def slice_bounds(layer: Layer, shape: Shape) -> tuple[list[int], list[int]]:
+    """Where a Slice begins and ends along every axis of ``shape``.
+
+    Raises:
+        NotOnNpu: its bounds are not constants, or its steps not 1.
+    """
+    if len(layer.inputs) > 1 or len(layer.operands) < 3:
+        raise NotOnNpu("its bounds are not constants")
+    starts, ends = (as_ints(layer.constant(i), "bounds") for i in (1, 2))
+    axes = layer.constant(3)
+    steps = layer.constant(4)
+    where = list(range(len(starts))) if axes is None else as_ints(axes, "axes")
+    if steps is not None and any(step != 1 for step in as_ints(steps, "steps")):
+        raise NotOnNpu(f"steps {as_ints(steps, 'steps')} are not 1")
+    begin, end = [0] * len(shape), list(shape)
+    for start, stop, axis in zip(starts, ends, where, strict=True):
+        axis %= len(shape)
+        size = shape[axis]
+        begin[axis] = min(max(start + size if start < 0 else start, 0), size)
+        end[axis] = min(max(stop + size if stop < 0 else stop, 0), size)
+    if any(e <= b for b, e in zip(begin, end, strict=True)):
+        raise NotOnNpu("it selects nothing")
+    return begin, end
 
 
 def _axis(axis: int, shape: Shape) -> int:

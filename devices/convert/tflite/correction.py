@@ -25,7 +25,12 @@ _MOST_IMAGES = 32
 
 
 def corrected_biases(
-    model: onnx.ModelProto, network: Network, ranges: Ranges, images: NDArray[np.uint8]
+    model: onnx.ModelProto,
+    network: Network,
+    ranges: Ranges,
+    images: NDArray[np.uint8],
+    *,
+    xnnpack: bool = False,
 ) -> dict[str, Map]:
     """{convolution's output: its bias}, so that int8 and fp32 agree in the mean of each channel.
 
@@ -33,7 +38,8 @@ def corrected_biases(
     flat, and later layers amplify the shift. So the network is walked layer by layer in fp32 and
     with int8 values side by side, and each bias takes up the mean difference that is left when all
     layers before it are corrected: bias correction on real images, after Nagel et al., "Data-Free
-    Quantization Through Weight Equalization and Bias Correction" (2019).
+    Quantization Through Weight Equalization and Bias Correction" (2019). Activations round as
+    LiteRT's built-in kernels do, which an NPU reproduces, or as those of its delegate ``xnnpack``.
     """
     chosen = _evenly(images)
     exact: dict[str, list[Map]] = {
@@ -56,7 +62,7 @@ def corrected_biases(
             rounded[name] = [value + shift.reshape(1, -1, 1, 1) for value in rounded[name]]
         elif layer.site is not None and layer.inputs[0] not in waits:
             source = ranges.of(layer.inputs[0])
-            table = lookup(layer, ranges)
+            table = lookup(layer, ranges, xnnpack=xnnpack)
             rounded[layer.outputs[0]] = [
                 table[source.quantise(x).astype(np.int16) + 128] for x in rounded[layer.inputs[0]]
             ]

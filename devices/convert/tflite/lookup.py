@@ -14,18 +14,20 @@ from devices.convert.tflite.ranges import Ranges
 _SHAPE = (1, 1, 1, 256)
 
 
-def lookup(layer: Layer, ranges: Ranges) -> NDArray[np.float32]:
+def lookup(layer: Layer, ranges: Ranges, *, xnnpack: bool) -> NDArray[np.float32]:
     """256 real values: those that site ``layer`` gives for the int8 inputs -128 .. 127.
 
-    Integer kernels are off by a fraction of a step here and there (LEAKY_RELU rounds its negative
-    side with a bias of its own), so a formula would not do.
+    Integer kernels are off by a fraction of a step here and there (the built-in LEAKY_RELU rounds
+    its negative side with a bias of its own, XNNPACK's does not), so a formula would not do.
     """
     source, output = layer.inputs[0], layer.outputs[0]
     network = Network(source, (layer,), (output,), {source: _SHAPE, output: _SHAPE}, ())
     interpreter = Interpreter(
         model_content=Emitter(network, ranges, "tflite").run({}),
         num_threads=1,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_op_resolver_type=OpResolverType.AUTO
+        if xnnpack
+        else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
     inputs = np.arange(-128, 128).astype(np.int8).reshape(1, 1, 256, 1)
