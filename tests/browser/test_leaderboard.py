@@ -117,3 +117,28 @@ def test_the_integrity_hashes_are_those_of_the_packages(libraries: dict[str, byt
     for file in cdn.FILES.values():
         digest = hashlib.sha384(libraries[file.url(cdn.DEFAULT_BASE)]).digest()
         assert file.integrity == f"sha384-{b64encode(digest).decode()}"
+
+
+def test_ticked_entries_stand_side_by_side(page: Page, site: Site) -> None:
+    page.goto(OPENVINO)
+    boxes = page.get_by_role("checkbox", name=re.compile("^Compare"))
+    boxes.nth(0).check()
+    boxes.nth(2).check()
+    page.get_by_role("button", name="Compare the ticked").click()
+    page.wait_for_url(re.compile(r"/compare/\?entries=\w{12},\w{12}$"))
+    expect(page.locator("table.compare thead th")).to_have_count(2)
+    expect(page.locator("svg.strip")).to_have_count(2)
+
+
+def test_a_list_is_kept_and_downloaded(page: Page, site: Site) -> None:
+    """A worker writes the files; the page follows without a reload."""
+    page.goto(f"{OPENVINO}&q=hare")
+    page.get_by_role("button", name="Make a snapshot").click()
+    page.wait_for_url(re.compile(r"/snapshots/\w{12}/$"))
+    link = page.get_by_role("link", name="entries.csv")
+    expect(link).to_be_visible(timeout=90_000)
+    with page.expect_download() as download:
+        link.click()
+    lines = download.value.path().read_text().splitlines()
+    assert len(lines) == 1 + page.locator("table.board tbody tr").count() == 3
+    assert "latency_ms" in lines[0]

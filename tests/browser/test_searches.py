@@ -65,3 +65,15 @@ def choose_no_target(page: Page) -> None:
     checked = page.locator("input[name=targets]:checked")
     while checked.count():
         checked.first.uncheck()
+
+
+def test_the_estimate_follows_the_form(page: Page, site: Site) -> None:
+    sign_in(page)
+    page.goto("/searches/new/")
+    choose_no_target(page)
+    estimate = page.locator("#estimate")
+    expect(estimate).to_contain_text("Choose a target")
+    page.get_by_label(re.compile("OpenVINO, fp32")).check()
+    expect(estimate).to_contain_text("nobody knows")  # no cost study has finished here
+    page.get_by_label("Data set").select_option(label="Wonderland (1,250 images)")
+    expect(estimate).to_contain_text("about 13 min, by the last 6 searches")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 
 from tests.browser import factories
 from tests.webapp.conftest import API, People, api_client
@@ -81,3 +82,22 @@ def test_only_its_owner_pauses_and_resumes(search: Search, people: People) -> No
     assert (paused["state"], paused["searches"][0]["state"]) == ("running", "paused")
     resumed = api_client(people.owner).post(f"{path}/resume").json()
     assert resumed["searches"][0]["state"] == "queued"
+
+
+def test_its_page_pauses_and_resumes_it(search: Search, people: People) -> None:
+    client = Client()
+    client.force_login(people.owner)
+    page = f"/searches/{search.request_id}/"
+    path = f"{page}{search.pk}"
+    assert f'action="{path}/pause/"' in client.get(page).content.decode()
+    client.post(f"{path}/pause/")
+    paused = client.get(page).content.decode()
+    assert f'action="{path}/resume/"' in paused
+    assert f'action="{path}/pause/"' not in paused
+    assert "What it has finished stays" in paused
+    client.post(f"{path}/resume/")
+    assert fresh(search).state == State.QUEUED
+    assert client.get(f"{path}/pause/").status_code == 405
+    stranger = Client()
+    stranger.force_login(people.stranger)
+    assert stranger.post(f"{path}/pause/").status_code == 403

@@ -104,6 +104,22 @@ class Entry(models.Model):
                 name="entry_group_rank",
             ),
             models.Index(fields=["-created"], name="entry_created"),
+            # Rankings, counts and filters are answered from this alone: a row holds every arm of
+            # its search, and a list must not read 10,000 of them. Partial, as SQLite can use no
+            # index for a bare boolean column.
+            models.Index(
+                fields=[
+                    "target",
+                    "device_model",
+                    "data_set_version",
+                    "imgsz",
+                    "family",
+                    "detector",
+                    "data_set",
+                ],
+                name="entry_listing",
+                condition=Q(public=True, withdrawn__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

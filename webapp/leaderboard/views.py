@@ -37,13 +37,16 @@ PAGE = 25
 def index(request: HttpRequest) -> HttpResponse:
     """The leaderboard: one ranking at a time, or every entry without ranks."""
     selection = Selection(rankings(), request.GET)
-    found = selection.entries().select_related("owner", "detector").defer("arms", "files")
-    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    rows = [Row(entry) for entry in page]
+    found = selection.entries()
+    # Ids first: to sort whole rows, a database would read the documents of every entry.
+    page = Paginator(found.values_list("pk", flat=True), PAGE).get_page(request.GET.get("page"))
+    whole = Entry.objects.select_related("owner", "detector").defer("arms", "files")
+    known = whole.in_bulk(list(page))
+    rows = [Row(known[key]) for key in page if key in known]
     drawn = []
     if selection.ranking is not None:
-        light = found.select_related(None).only(*scatter.FIELDS)
-        drawn = scatter.points(light[: scatter.MOST_POINTS])
+        first = Entry.objects.filter(pk__in=found.values("pk")[: scatter.MOST_POINTS])
+        drawn = scatter.points(first.only(*scatter.FIELDS).order_by("ratio", "pk"))
     context = {
         "selection": selection,
         "page": page,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from devices.targets import TARGETS, Target
@@ -53,6 +54,7 @@ def devices(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@gzip_page
 def device(request: HttpRequest, slug: str) -> HttpResponse:
     """One device: noise and drift, queue, best entries."""
     found = get_object_or_404(Device.objects.select_related("host"), slug=slug)
