@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -93,37 +93,39 @@ def evaluate(
     *,
     names: Mapping[int, str],
     min_boxes: int = 1,
+    also: Sequence[Run] = (),
     pause: Callable[[], None] | None = None,
 ) -> Evaluation:
     """mAP of ``run`` on ``split``.
 
     ``run`` maps one image, float32 [1, 3, s, s] in 0..1, to the outputs of an exported detector;
-    the first is [1, 4 + classes, anchors], or [1, detections, 6] of a model without NMS. It is
-    called from another thread, while the outputs of the image before are worked on; ``pause`` is
-    called between images, when nothing runs. Classes with fewer than ``min_boxes`` boxes in the
-    split do not count; ``left_out`` names them.
+    the first is [1, 4 + classes, anchors], or [1, detections, 6] of a model without NMS. ``also``
+    are more of the same, which run other images at the same time. All are called from threads of
+    their own while outputs are worked on; ``pause`` is called when none of them runs. Classes with
+    fewer than ``min_boxes`` boxes in the split do not count; ``left_out`` names them.
 
     Raises:
         BadDataSet: the split has no class that counts.
         EngineError: the output has another shape.
     """
 
-    def one(image: NDArray[np.uint8]) -> torch.Tensor:
+    runs = (run, *also)
+
+    def one(run: Run, image: NDArray[np.uint8]) -> torch.Tensor:
         output = run(image[None].astype(np.float32) / np.float32(255))[0]
         return torch.from_numpy(np.ascontiguousarray(output, dtype=np.float32))
 
     def predictions() -> Iterator[torch.Tensor]:
-        with ThreadPoolExecutor(1) as background:
-            ahead: Future[torch.Tensor] | None = None
-            for image in split.images:
-                done = ahead.result() if ahead is not None else None
+        ahead: list[Future[torch.Tensor]] = []
+        with ThreadPoolExecutor(len(runs)) as background:
+            for start in range(0, len(split), len(runs)):
+                done = [future.result() for future in ahead]
                 if pause is not None:
                     pause()
-                ahead = background.submit(one, image)
-                if done is not None:
-                    yield done
-            if ahead is not None:
-                yield ahead.result()
+                images = split.images[start : start + len(runs)]
+                ahead = [background.submit(one, *pair) for pair in zip(runs, images, strict=False)]
+                yield from done
+            yield from (future.result() for future in ahead)
 
     return _evaluate(predictions(), split, names=names, min_boxes=min_boxes)
 

@@ -71,11 +71,13 @@ class Runtime(ABC):
     """One runtime. It holds no state between calls.
 
     A runtime of a *measured* target implements :meth:`open` and :meth:`profile`; one of a
-    *modelled* target implements :meth:`estimate`. ``suffix`` is the artefact's file suffix.
+    *modelled* target implements :meth:`estimate`. ``suffix`` is the artefact's file suffix. The
+    sessions of a runtime with ``one_thread`` gain nothing from more: for many images, open several.
     """
 
     name: ClassVar[str]
     suffix: ClassVar[str]
+    one_thread: ClassVar[bool] = False
 
     @abstractmethod
     def convert(

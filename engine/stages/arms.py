@@ -158,19 +158,23 @@ def measure(context: Context, converted: dict[str, Any]) -> MeasureResult:
 def _evaluate(context: Context, path: Path, target: Target, kept: Path, test: Split) -> Evaluation:
     if kept.exists():
         return evaluation.load(kept)
-    session = runtimes.get(target).open(path, threads=threads.use_all())
+    runtime, processors = runtimes.get(target), threads.use_all()
+    number, each = (processors, 1) if runtime.one_thread else (1, processors)
+    sessions = [runtime.open(path, threads=each) for _ in range(number)]
     try:
         # A split too small for any class to reach it is scored as it is; its intervals say so.
         enough = max(test.boxes().values(), default=0) >= MIN_BOXES
         found = evaluation.evaluate(
-            session.run,
+            sessions[0].run,
             test,
+            also=[session.run for session in sessions[1:]],
             names=context.names,
             min_boxes=MIN_BOXES if enough else 1,
             pause=context.services.pause_point,
         )
     finally:
-        session.close()
+        for session in sessions:
+            session.close()
     with atomic(kept) as part:
         evaluation.save(found, part)
     return found

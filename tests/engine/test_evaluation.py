@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from numpy.typing import NDArray
 from ultralytics.utils.metrics import ap_per_class
 
 from engine import evaluation, export
@@ -102,12 +103,17 @@ def test_the_exported_file_scores_as_the_net(
 ) -> None:
     path = export.export(abd.net, tmp_path / "a.onnx", imgsz=SIDE, names=abd.names).path
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    file = evaluation.evaluate(
-        lambda image: session.run(None, {"images": image}), split, names=abd.names
-    )
+
+    def run(image: NDArray[np.float32]) -> list[np.ndarray]:
+        return list(session.run(None, {"images": image}))
+
+    file = evaluation.evaluate(run, split, names=abd.names)
     assert file.map50_95 == pytest.approx(found.map50_95, abs=0.002)
     low, high = evaluation.paired_interval(file, found, seed=0)
     assert -0.005 < low <= high < 0.005
+    # Sessions side by side: every image's boxes stay its own.
+    beside = evaluation.evaluate(run, split, names=abd.names, also=[run, run])
+    assert (beside.map50_95, beside.per_class) == (file.map50_95, file.per_class)
 
 
 def test_perfect_and_empty_detectors(split: Split, abd: WithNet) -> None:
