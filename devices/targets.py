@@ -93,6 +93,7 @@ TARGETS: tuple[Target, ...] = (
         "int8",
         f"{_LITERT}; full integer, weights per channel, head decode in float",
     ),
+    _cpu("ncnn", "ncnn", "fp32", "converted by pnnx"),
     _cpu("torch", "PyTorch", "fp32", "torch.export archive, run eagerly"),
     # Feature maps stay in SRAM on all of them, so that the memory figures mean the same.
     _ethos_u("ethos-u55-128", system="Ethos_U55_High_End_Embedded", memory="Shared_Sram"),

@@ -13,6 +13,7 @@ RUNTIMES: dict[str, tuple[str, str]] = {
     "onnxruntime": ("devices.runtimes.onnxruntime", "OnnxRuntime"),
     "openvino": ("devices.runtimes.openvino", "OpenVino"),
     "litert": ("devices.runtimes.litert", "LiteRt"),
+    "ncnn": ("devices.runtimes.ncnn", "Ncnn"),
     "torch": ("devices.runtimes.torch", "Torch"),
     "ethos_u": ("devices.runtimes.ethos_u", "EthosU"),
 }
