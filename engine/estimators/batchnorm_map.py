@@ -13,49 +13,50 @@ the original one (Hardswish for SiLU) over those that train just as well (ReLU).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from devices.assignment import Assignment
 from engine import evaluation, swap
-from engine.data import Split
+from engine.errors import BadSearch
+from engine.estimators.base import Estimator, Inputs, Pause
 from engine.estimators.sampling import draw
 from engine.training import batchnorm
 
-__all__ = ["score"]
+__all__ = ["BatchnormMap"]
 
 
-def score(
-    net: nn.Module,
-    assignments: Sequence[Assignment],
-    *,
-    images: NDArray[np.uint8],
-    split: Split,
-    names: Mapping[int, str],
-    seed: int = 0,
-    count: int = 64,
-    min_boxes: int = 1,
-    pause: Callable[[], None] | None = None,
-) -> list[float]:
-    """mAP50-95 (a fraction) of each assignment on ``split``.
+@dataclass(frozen=True, kw_only=True)
+class BatchnormMap(Estimator):
+    """mAP50-95 (a fraction) on the labelled images; BatchNorm from ``count`` of the others."""
 
-    BatchNorm is recomputed on ``count`` of ``images`` (uint8 [n, 3, s, s], of the train split),
-    drawn by ``seed``, the same for every assignment.
+    name = "batchnorm_map"
+    unit = "mAP50-95"
+    higher_is_better = True
+    needs = frozenset({"images", "labels"})
 
-    Raises:
-        BadSearch: fewer than two images, or the model has no such site.
-        BadModel: the model has no BatchNorm.
-        BadDataSet: no class of ``split`` has ``min_boxes`` boxes.
-    """
-    calibration = draw(images, count, seed=seed)
-    scores = []
-    for assignment in assignments:
-        if pause is not None:
+    count: int = 64
+
+    def _values(
+        self,
+        net: nn.Module,
+        assignments: Sequence[Assignment],
+        inputs: Inputs,
+        *,
+        seed: int,
+        pause: Pause,
+    ) -> Iterator[float]:
+        assert inputs.images is not None
+        assert inputs.split is not None
+        if not inputs.names:
+            raise BadSearch(f"{self.name} needs the names of the classes; none were given")
+        calibration = draw(inputs.images, self.count, seed=seed)
+        for assignment in assignments:
             pause()
-        mixed = batchnorm.recompute(swap.swapped(net, assignment), calibration)
-        found = evaluation.evaluate_net(mixed, split, names=names, min_boxes=min_boxes)
-        scores.append(found.map50_95)
-    return scores
+            mixed = batchnorm.recompute(swap.swapped(net, assignment), calibration)
+            pause()
+            yield evaluation.evaluate_net(
+                mixed, inputs.split, names=inputs.names, min_boxes=inputs.min_boxes
+            ).map50_95

@@ -15,7 +15,8 @@ and the labels. It agrees little between seeds on models that differ in one site
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,38 +25,48 @@ from torch import nn
 
 from devices.assignment import Assignment
 from engine import swap
-from engine.estimators.sampling import draw
+from engine.estimators.base import Estimator, Inputs, Pause
+from engine.estimators.sampling import batch_statistics, draw, pixels
 
-__all__ = ["score"]
+__all__ = ["Nwot"]
 
 
-def score(
-    net: nn.Module,
-    assignments: Sequence[Assignment],
-    *,
-    images: NDArray[np.uint8],
-    seed: int = 0,
-    batch: int = 16,
-    repeats: int = 1,
-    pause: Callable[[], None] | None = None,
-) -> list[float]:
-    """ln |det K| of each assignment, the mean of ``repeats`` batches of ``batch`` images.
+@dataclass(frozen=True, kw_only=True)
+class Nwot(Estimator):
+    """ln |det K|, the mean of ``repeats`` batches of ``batch`` images.
 
-    The batches are the same for every assignment and are drawn from ``images`` (uint8 [n, 3, s,
-    s]) by ``seed``. minus infinity where two images of a batch have the same code.
-
-    Raises:
-        BadSearch: fewer than two images, or the model has no such site.
+    The batches are the same for every assignment and are drawn by the seed. minus infinity where
+    two images of a batch have the same code.
     """
-    batches = [draw(images, batch, seed=seed + repeat) for repeat in range(repeats)]
-    scores = []
-    for assignment in assignments:
-        if pause is not None:
-            pause()
-        mixed = swap.swapped(net, assignment)
-        values = [_log_determinant(_kernel(mixed, assignment.sites, part)) for part in batches]
-        scores.append(float(np.mean(values)))
-    return scores
+
+    name = "nwot"
+    unit = "log determinant"
+    higher_is_better = True
+    needs = frozenset({"images"})
+
+    batch: int = 16
+    repeats: int = 1
+
+    def _values(
+        self,
+        net: nn.Module,
+        assignments: Sequence[Assignment],
+        inputs: Inputs,
+        *,
+        seed: int,
+        pause: Pause,
+    ) -> Iterator[float]:
+        assert inputs.images is not None
+        batches = [
+            draw(inputs.images, self.batch, seed=seed + repeat) for repeat in range(self.repeats)
+        ]
+        for assignment in assignments:
+            mixed = swap.swapped(net, assignment)
+            values = []
+            for part in batches:
+                pause()
+                values.append(_log_determinant(_kernel(mixed, assignment.sites, part)))
+            yield float(np.mean(values))
 
 
 def _kernel(net: nn.Module, sites: Sequence[str], images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -70,14 +81,10 @@ def _kernel(net: nn.Module, sites: Sequence[str], images: NDArray[np.uint8]) -> 
         kernel.add_((code.shape[1] - on[:, None] - on[None, :] + 2 * both).double().cpu())
 
     handles = [net.get_submodule(site).register_forward_pre_hook(count) for site in sites]
-    net.eval()
-    for layer in net.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.train()  # statistics of this batch; `net` is a copy, so its own may change
-    device = next(net.parameters()).device
+    batch_statistics(net)  # `net` is a copy, so its own statistics may change
     try:
         with torch.no_grad():
-            net(torch.from_numpy(images).to(device).float() / 255)
+            net(pixels(net, images))
     finally:
         for handle in handles:
             handle.remove()

@@ -8,61 +8,24 @@ Search", ECCV 2020 (arXiv 1904.00420), with activations as the choice.
 
 What it cannot see: what a fine-tune of the one mix gains beyond the shared weights (which is more
 for activations that the other mixes disturb), nor anything of an activation that the supernet was
-not trained with.
+not trained with: those are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import nn
+from engine.estimators.batchnorm_map import BatchnormMap
 
-from devices.assignment import Assignment
-from engine.data import Split
-from engine.errors import BadSearch
-from engine.estimators import batchnorm_map
-
-__all__ = ["score"]
+__all__ = ["SupernetMap"]
 
 
-def score(
-    net: nn.Module,
-    assignments: Sequence[Assignment],
-    *,
-    trained: Sequence[str],
-    images: NDArray[np.uint8],
-    split: Split,
-    names: Mapping[int, str],
-    seed: int = 0,
-    count: int = 64,
-    min_boxes: int = 1,
-    pause: Callable[[], None] | None = None,
-) -> list[float]:
-    """mAP50-95 (a fraction) of each assignment on ``split``; ``net`` holds the supernet.
+@dataclass(frozen=True, kw_only=True)
+class SupernetMap(BatchnormMap):
+    """As BatchnormMap; ``net`` holds the supernet's weights and ``inputs.trained`` says which.
 
-    ``trained`` names the activations that the supernet was trained with; the other arguments are
-    those of :func:`engine.estimators.batchnorm_map.score`. ``net`` may hold choices or activations
-    at its sites: both are replaced in a copy.
-
-    Raises:
-        BadSearch: an assignment runs an activation that was not trained; otherwise as there.
+    ``net`` may hold choices or activations at its sites: both are replaced in a copy.
     """
-    for assignment in assignments:
-        strangers = sorted(set(assignment.activations) - set(trained))
-        if strangers:
-            raise BadSearch(
-                f"the supernet was not trained with {strangers[0]!r}; it knows {', '.join(trained)}"
-            )
-    return batchnorm_map.score(
-        net,
-        assignments,
-        images=images,
-        split=split,
-        names=names,
-        seed=seed,
-        count=count,
-        min_boxes=min_boxes,
-        pause=pause,
-    )
+
+    name = "supernet_map"
+    needs = frozenset({"images", "labels", "supernet"})

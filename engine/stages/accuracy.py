@@ -13,7 +13,10 @@ import torch
 from devices.assignment import Assignment
 from engine.costs import CostTable
 from engine.costs.table import Matrix
-from engine.estimators import batchnorm_map, nwot
+from engine.estimators import Estimator, Inputs, ScoreCache
+from engine.estimators.batchnorm_map import BatchnormMap
+from engine.estimators.nwot import Nwot
+from engine.estimators.supernet_map import SupernetMap
 from engine.stages import distortion
 from engine.stages.context import Context
 from engine.training.run import ESTIMATES, load_weights
@@ -74,6 +77,12 @@ def matrix(estimate: dict[str, Any]) -> Matrix:
     return np.array(rows, dtype=np.float64)
 
 
+def val_estimator(recipe: str) -> Estimator:
+    """What scores whole mixes on val: under the supernet's weights where there is a supernet."""
+    kind = SupernetMap if recipe == "supernet" else BatchnormMap
+    return kind(count=BATCHNORM_IMAGES)
+
+
 class ValScorer:
     """mAP50-95 of whole mixes on the val split, without training them.
 
@@ -83,6 +92,7 @@ class ValScorer:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._estimator = val_estimator(context.spec.recipe)
 
     @cached_property
     def _net(self) -> torch.nn.Module:
@@ -107,17 +117,24 @@ class ValScorer:
             )
         return scores
 
-    def _one(self, assignment: Assignment) -> float:
+    @cached_property
+    def _inputs(self) -> Inputs:
         context = self._context
-        (score,) = batchnorm_map.score(
-            self._net,
-            [assignment],
+        known = dict.fromkeys([*context.settings.activations, *context.original.activations])
+        return Inputs(
             images=context.split("train").images,
             split=context.split("val"),
             names=context.names,
-            seed=context.spec.seed,
-            count=BATCHNORM_IMAGES,
-            pause=context.services.pause_point,
+            trained=tuple(known) if context.spec.recipe == "supernet" else (),
+        )
+
+    def _one(self, assignment: Assignment) -> float:
+        (score,) = self._estimator.score(
+            self._net,
+            [assignment],
+            self._inputs,
+            seed=self._context.spec.seed,
+            pause=self._context.services.pause_point,
         )
         return score
 
@@ -135,18 +152,19 @@ def _nwot(context: Context, table: CostTable) -> dict[str, Any]:
         for column, name in enumerate(table.activations)
         if name != own
     ]
-    scores = nwot.score(
+    estimator = Nwot(batch=NWOT_IMAGES)
+    scores = estimator.score(
         net,
         [original, *(mix for _, _, mix in swaps)],
-        images=context.split("train").images,
+        Inputs(images=context.split("train").images),
         seed=context.spec.seed,
-        batch=NWOT_IMAGES,
         pause=context.services.pause_point,
+        cache=ScoreCache(context.spec.out / "scores"),  # a search that is cut goes on from there
     )
     values = np.zeros(table.ms.shape)
     for (row, column, _), value in zip(swaps, scores[1:], strict=True):
         values[row, column] = scores[0] - value
-    return _document("nwot", "log determinant", table, values, images=NWOT_IMAGES)
+    return _document(estimator.name, estimator.unit, table, values, images=NWOT_IMAGES)
 
 
 def _document(

@@ -30,6 +30,7 @@ from engine.result import (
     TrainingFacts,
 )
 from engine.stages import distortion
+from engine.stages.accuracy import val_estimator
 from engine.stages.context import Context
 from engine.training.run import read_summary
 
@@ -91,7 +92,7 @@ def build(context: Context, found: Findings) -> Result:
         ],
         arms=arms,
         cost_table=CostTableDocument.of(CostTable.from_json(found.chosen["table"])),
-        estimates=_estimates(found),
+        estimates=_estimates(context, found),
         candidates=[_candidate(row) for row in found.chosen["candidates"]],
         chosen=[_chosen(context, arm, found) for arm in arms if arm.is_mix],
         verdict=answer,
@@ -150,7 +151,7 @@ def _arm(context: Context, name: str, found: Findings, final: MeasureResult) -> 
     return Arm(**fields)
 
 
-def _estimates(found: Findings) -> list[Estimate]:
+def _estimates(context: Context, found: Findings) -> list[Estimate]:
     estimates = [Estimate.model_validate(found.estimate)]
     distorted = _distortions(found)
     if distorted:
@@ -165,11 +166,12 @@ def _estimates(found: Findings) -> list[Estimate]:
         )
     scored = [row for row in found.chosen["candidates"] if row["map50_95"] is not None]
     if scored:
+        estimator = val_estimator(context.spec.recipe)
         estimates.append(
             Estimate(
-                estimator="supernet_map",
-                unit="mAP50-95 on val",
-                higher_is_better=True,
+                estimator=estimator.name,
+                unit=f"{estimator.unit} on val",
+                higher_is_better=estimator.higher_is_better,
                 activations=estimates[0].activations,
                 scores=[
                     Score(assignment=_assignment(row), value=row["map50_95"]) for row in scored

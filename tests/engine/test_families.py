@@ -19,7 +19,8 @@ from devices.run import run
 from engine import export, loading, sites, swap
 from engine.allowed import HEADS
 from engine.errors import BadModel
-from engine.estimators import nwot
+from engine.estimators import Inputs
+from engine.estimators.nwot import Nwot
 from engine.loading import Model
 from tests.engine.conftest import CONFIGS
 from tests.engine.models import WithNet
@@ -78,7 +79,7 @@ def test_a_family_goes_all_the_way(family: Family, name: str, tmp_path: Path) ->
         assert [node.op_type for node in back.graph.node].count("Sigmoid") == count + 1
 
     images = np.random.default_rng(0).integers(0, 256, (4, 3, SIDE, SIDE), dtype=np.uint8)
-    scores = nwot.score(model.net, [original, mix], images=images, batch=4)
+    scores = Nwot(batch=4).score(model.net, [original, mix], Inputs(images=images))
     assert all(np.isfinite(scores))
     assert scores[0] != scores[1]
 
