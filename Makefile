@@ -1,6 +1,7 @@
 # make demo     the main job, end to end, on this machine
 # make serve    the site with its Redis and a local agent, until Ctrl-C (PORT=8000, DATA=var/site)
 # make test     the suite without the slow tests; make test-all runs everything
+# make bench-engine   what the engine reaches, into docs/benchmarks (hours; adds what is missing)
 # make lint     ruff, mypy, import-linter
 
 SHELL := /bin/bash
@@ -13,7 +14,7 @@ ARGS ?=
 export YOLO_OFFLINE := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo serve test test-slow test-all lint format clean
+.PHONY: help setup demo serve test test-slow test-all bench-engine lint format clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -36,6 +37,9 @@ test-slow: setup
 
 test-all: setup
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench-engine: setup
+	@exec $(BIN)/python -m tests.benchmarks.engine $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -13,6 +13,16 @@ from engine.errors import BadSearch
 Phase = Literal["adapt", "teacher", "supernet", "alone", "finetune", "estimate"]
 
 PHASES: tuple[Phase, ...] = ("adapt", "teacher", "supernet", "alone", "finetune", "estimate")
+# Settings that a phase's weights do not depend on: trainings that differ in them only are one.
+_LATER = ("supernet_epochs", "supernet_lr", "finetune_epochs", "finetune_lr", "batchnorm_images")
+_IDLE: dict[Phase, tuple[str, ...]] = {
+    "adapt": ("activations", "mixes", "distil", *_LATER),
+    "teacher": ("activations", "mixes"),
+    "supernet": ("finetune_epochs", "finetune_lr", "batchnorm_images"),
+    "estimate": ("finetune_epochs", "finetune_lr", "batchnorm_images"),
+    "alone": ("activations", "mixes"),
+    "finetune": (),
+}
 _TAUGHT: tuple[Phase, ...] = ("supernet", "alone", "finetune")
 
 
@@ -129,6 +139,8 @@ class TrainingSpec:
         """Sixteen hex digits over everything that decides the weights; not over where files lie."""
         document = self.to_dict()
         del document["model"], document["data"]
+        for name in _IDLE[self.phase]:
+            del document["settings"][name]
         text = json.dumps(document, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -32,12 +33,34 @@ def test_the_hash_does_not_depend_on_where_files_lie() -> None:
         replace(ADAPT, model_sha256="n" * 64),
         replace(ADAPT, data_sha256="e" * 64),
         replace(ADAPT, settings=replace(SETTINGS, seed=1)),
-        replace(ADAPT, settings=replace(SETTINGS, activations=("relu",))),
+        replace(ADAPT, settings=replace(SETTINGS, adapt_epochs=1)),
         replace(ADAPT, phase="finetune", assignment=MIX),
     ],
 )
 def test_the_hash_depends_on_everything_that_decides_the_weights(other: TrainingSpec) -> None:
     assert other.hash != ADAPT.hash
+
+
+@pytest.mark.parametrize(
+    ("phase", "shared", "other"),
+    [
+        (
+            "adapt",
+            {"activations": ("relu",), "finetune_epochs": 9, "mixes": 2},
+            {"augment": "none"},
+        ),
+        ("supernet", {"finetune_epochs": 9}, {"activations": ("relu",)}),
+        ("estimate", {"finetune_lr": 1.0}, {"mixes": 2}),
+        ("alone", {"activations": ("relu",), "mixes": 2}, {"finetune_epochs": 9}),
+        ("finetune", {}, {"mixes": 2}),
+    ],
+)
+def test_searches_share_what_their_differences_do_not_touch(
+    phase: Phase, shared: dict[str, Any], other: dict[str, Any]
+) -> None:
+    spec = replace(ADAPT, phase=phase)
+    assert replace(spec, settings=replace(SETTINGS, **shared)).hash == spec.hash
+    assert replace(spec, settings=replace(SETTINGS, **other)).hash != spec.hash
 
 
 def test_json_gives_an_equal_spec() -> None:

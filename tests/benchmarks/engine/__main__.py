@@ -1,0 +1,40 @@
+"""``make bench-engine``: adds the rows that are missing, then writes the page.
+
+``--only predict,minutes`` adds rows of those parts alone; ``--page`` adds none.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tests.benchmarks.engine import bakeoff, minutes, page, predict, searches
+from tests.benchmarks.engine.testbed import Bed
+from tests.benchmarks.numbers import Number, table
+from tests.benchmarks.rows import Rows
+
+PARTS = {"predict": predict, "minutes": minutes, "bakeoff": bakeoff, "searches": searches}
+ROOT = Path(__file__).parents[3]
+OUT = ROOT / "docs" / "benchmarks"
+# Five measured picks of each recipe at the same cost; no part makes its rows yet.
+HYPERVOLUME = Number("hypervolume_vs_paper", "times", (">=", 1.1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", default=",".join(PARTS), metavar="A,B")
+    parser.add_argument("--page", action="store_true", help="write the page, add no rows")
+    options = parser.parse_args()
+    bed = Bed(work=ROOT / "var" / "bench" / "engine", rows=Rows(OUT / "rows" / "engine"))
+    bed.work.mkdir(parents=True, exist_ok=True)
+    for name in [] if options.page else options.only.split(","):
+        if name not in PARTS:
+            parser.error(f"unknown part {name!r}; known: {', '.join(PARTS)}")
+        PARTS[name].run(bed)
+    found = [number for part in PARTS.values() for number in part.numbers(bed)]
+    page.write(bed, [*found, HYPERVOLUME], OUT)
+    print(table([*found, HYPERVOLUME]).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

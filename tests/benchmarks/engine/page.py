@@ -1,0 +1,125 @@
+"""docs/benchmarks/engine.md and engine.json, made of the rows and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+
+from tests.benchmarks import numbers as numbers_of
+from tests.benchmarks.engine import bakeoff
+from tests.benchmarks.engine.testbed import Bed
+from tests.benchmarks.numbers import Number
+
+matplotlib.use("svg")
+matplotlib.rcParams["svg.hashsalt"] = "actnas"  # equal rows give an equal picture
+
+
+def write(bed: Bed, found: Sequence[Number], folder: Path) -> None:
+    """Writes the page, the JSON with every row, and the pictures, into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds = ("predict", "bakeoff-truth", "bakeoff-scores", "search", "minutes")
+    rows = {kind: bed.rows.of(kind) for kind in kinds}
+    document = {
+        "schema": "actnas.numbers/1",
+        "numbers": [number.to_json() for number in found],
+        "rows": rows,
+    }
+    (folder / "engine.json").write_text(json.dumps(document, indent=1) + "\n")
+    parts = [
+        "# The engine, measured",
+        "Made by `make bench-engine` from the rows in `engine.json`, which name the machine, the "
+        "package versions and the seeds of each. A run adds the rows that are missing. Figures of "
+        "npu-* targets are modelled by Arm's compiler; the others are measured.",
+        "## Numbers",
+        numbers_of.table(found).to_markdown(index=False),
+        "## Latency of mixes that the cost table has never seen",
+        _predictions(rows["predict"], folder),
+        "## Estimators against training",
+        _estimators(bed),
+        "## Machines",
+        _machines(rows),
+    ]
+    (folder / "engine.md").write_text("\n\n".join(parts) + "\n")
+
+
+def _predictions(rows: list[dict[str, Any]], folder: Path) -> str:
+    if not rows:
+        return "Not measured yet."
+    frame = pd.DataFrame(
+        {
+            "target": row["inputs"]["target"],
+            "cost model": row["inputs"]["cost_model"],
+            "activations": len(row["inputs"]["activations"]),
+            "mean error (ratio)": round(row["values"]["agreement"]["mean_abs_error"], 4),
+            "Spearman": round(row["values"]["agreement"]["spearman"] or float("nan"), 3),
+            "mixes": row["values"]["agreement"]["n"],
+            "device time (s)": round(row["values"]["table_device_s"], 1),
+        }
+        for row in rows
+    ).sort_values(["target", "cost model"])
+    pictures = [
+        f"![{row['inputs']['target']}]({_picture(row, folder)})"
+        for row in rows
+        if row["inputs"]["cost_model"] == "combined"
+    ]
+    return "\n\n".join([frame.to_markdown(index=False), *pictures])
+
+
+def _picture(row: dict[str, Any], folder: Path) -> str:
+    from matplotlib.figure import Figure
+
+    target, values = row["inputs"]["target"], row["values"]
+    figure = Figure(figsize=(4.2, 4.0), layout="constrained")
+    axes = figure.subplots()
+    measured = values["measured"]
+    ends = zip(measured, values["intervals"], strict=True)
+    errors = [(abs(m - low), abs(high - m)) for m, (low, high) in ends]
+    axes.errorbar(
+        values["predicted"],
+        measured,
+        yerr=list(zip(*errors, strict=True)),
+        fmt="o",
+        markersize=4,
+        capsize=2,
+    )
+    both = [*values["predicted"], *measured]
+    axes.plot([min(both), max(both)], [min(both), max(both)], linewidth=0.8, color="grey")
+    axes.set_xlabel("predicted latency ratio")
+    axes.set_ylabel(f"{'modelled' if target.startswith('npu') else 'measured'} latency ratio")
+    axes.set_title(target, fontsize=10)
+    name = f"engine-predict-{target}.svg"
+    figure.savefig(folder / name, metadata={"Date": None})
+    return name
+
+
+def _estimators(bed: Bed) -> str:
+    frame = bakeoff.table(bed)
+    if frame is None:
+        return "Not measured yet."
+    columns = ["estimator", "spearman", "spearman_low", "spearman_high", "kendall"]
+    columns += ["share_of_ceiling", "margin", "margin_low", "margin_high"]
+    said = (
+        f"{bakeoff.MIXES} mixes, each trained alone for 2 epochs on {bakeoff.TRAIN} images, "
+        f"{len(bakeoff.SEEDS)} seeds; the margin is to NWOT."
+    )
+    return f"{said}\n\n{frame[columns].round(3).to_markdown(index=False)}"
+
+
+def _machines(rows: dict[str, list[dict[str, Any]]]) -> str:
+    named = {
+        json.dumps([row["machine"], row["versions"]], sort_keys=True)
+        for found in rows.values()
+        for row in found
+    }
+    lines = []
+    for text in sorted(named):
+        machine, versions = json.loads(text)
+        cpu = machine["cpu"].get("model name", "unknown processor")
+        packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+        lines.append(f"- {cpu}, {machine['cpus']} CPUs, {machine['system']}; {packages}")
+    return "\n".join(lines) or "None yet."

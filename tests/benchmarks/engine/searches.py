@@ -1,0 +1,135 @@
+"""Whole searches on the large data set: what a mix saves, and what it loses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.result import Result
+from engine.search import SearchSpec
+from engine.search import run as search
+from tests.benchmarks.engine.testbed import SIZE, Bed
+from tests.benchmarks.numbers import Number
+
+TRAIN = 600  # images
+EPOCHS = 60
+SEEDS = (0, 1)
+ACTIVATIONS = ("relu", "silu", "hardswish", "leaky_relu")
+SHOWN = 0.003  # how far the upper end of a shown loss may be above its target
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A latency or memory ratio to reach at a loss of mAP50-95."""
+
+    name: str
+    target: str
+    ratio: float
+    loss: float
+    figure: str = "latency_ratio"
+
+
+GOALS = (
+    Goal("u55_latency_at_0.003", "npu-ethos-u55-128-int8", 0.777, 0.003),
+    Goal("u55_latency_at_0.010", "npu-ethos-u55-128-int8", 0.68, 0.010),
+    Goal("openvino_latency_at_0.003", "cpu-openvino-fp32", 0.92, 0.003),
+    Goal("ort_int8_latency_at_0.005", "cpu-onnxruntime-int8", 0.85, 0.005),
+    Goal("u55_memory", "npu-ethos-u55-128-int8", 0.88, 0.003, "memory_ratio"),
+)
+
+
+def run(bed: Bed) -> None:
+    """Adds the searches that are missing: hours on a CPU, minutes on a GPU."""
+    for seed in SEEDS:
+        for goal in GOALS:
+            _search(bed, goal, seed)
+
+
+def _inputs(bed: Bed, goal: Goal, seed: int) -> dict[str, Any]:
+    return {
+        "model": bed.model.sha256,
+        "data": bed.data_set(TRAIN).info().sha256,
+        "target": goal.target,
+        "goal": [goal.figure, goal.ratio, goal.loss],
+        "activations": list(ACTIVATIONS),
+        "epochs": EPOCHS,
+        "distil": True,
+        "seed": seed,
+    }
+
+
+def _search(bed: Bed, goal: Goal, seed: int) -> None:
+    def make() -> dict[str, Any]:
+        latency = goal.figure == "latency_ratio"
+        out = bed.work / "searches" / f"{goal.name}-{seed}"
+        path = search(
+            SearchSpec(
+                model=bed.model.path,
+                target=goal.target,
+                out=out,
+                data=bed.data(TRAIN),
+                imgsz=SIZE,
+                activations=ACTIVATIONS,
+                max_latency_ratio=goal.ratio if latency else None,
+                max_memory_ratio=None if latency else goal.ratio,
+                max_map_loss=goal.loss,
+                epochs=EPOCHS,
+                distil=True,
+                seed=seed,
+            ),
+            bed.services,
+        )
+        result = Result.read(path)
+        return {
+            "arms": [arm.model_dump(mode="json", exclude={"assignment"}) for arm in result.arms],
+            "assignments": {arm.name: arm.assignment.to_json() for arm in result.arms},
+            "verdict": result.verdict.model_dump(mode="json"),
+            "stages_s": result.stages_s,
+            "training": result.training.model_dump(mode="json") if result.training else None,
+        }
+
+    bed.rows.add("search", _inputs(bed, goal, seed), make)
+
+
+def numbers(bed: Bed) -> list[Number]:
+    """One for each goal: the best ratio of a mix within the loss, the worse of the seeds."""
+    return [_number(bed, goal) for goal in GOALS]
+
+
+def _number(bed: Bed, goal: Goal) -> Number:
+    plain = Number(goal.name, "ratio", ("<=", goal.ratio))
+    rows = [bed.rows.find("search", _inputs(bed, goal, seed)) for seed in SEEDS]
+    if any(row is None for row in rows):
+        return plain
+    best = [_best(row["values"]["arms"], goal, mix=True) for row in rows if row]
+    uniform = [_best(row["values"]["arms"], goal, mix=False) for row in rows if row]
+    if not all(best):
+        return Number(plain.name, plain.unit, plain.target, note="no mix keeps the loss")
+    worst = max((arm for arm in best if arm), key=lambda arm: arm[goal.figure])
+    notes = [f"loss {worst['loss']:.4f}"]
+    ends = worst.get("loss_ci")
+    if ends and max(ends) <= goal.loss + SHOWN:
+        notes.append("shown")
+    rivals = [arm[goal.figure] for arm in uniform if arm]
+    if rivals:
+        notes.append(f"best uniform arm within the loss {max(rivals):.3f}")
+        if max(rivals) <= worst[goal.figure]:
+            notes.append("the uniform model wins")
+    ratios = worst.get("ratio_ci")
+    interval = (ratios[0], ratios[1]) if ratios and goal.figure == "latency_ratio" else None
+    return Number(
+        plain.name, plain.unit, plain.target, worst[goal.figure], interval, "; ".join(notes)
+    )
+
+
+def _best(arms: list[dict[str, Any]], goal: Goal, *, mix: bool) -> dict[str, Any] | None:
+    kind = "mix" if mix else "uniform"
+    found = [
+        arm
+        for arm in arms
+        if arm["name"].startswith(kind)
+        and arm["loss"] is not None
+        and arm["loss"] <= goal.loss
+        and arm[goal.figure] is not None
+    ]
+    return min(found, key=lambda arm: arm[goal.figure]) if found else None
