@@ -137,6 +137,7 @@ class SearchIn(Schema):
     max_memory_ratio: float | None = Field(None, description="limit, against the same")
     max_map_loss: float | None = Field(None, description="limit, in mAP50-95 (0 to 1)")
     epochs: int | None = None
+    distil: bool = Field(False, description="every arm also learns from a teacher")
     time_limit_min: float | None = None
     seed: int = 0
     imgsz: int | None = Field(None, description="pixels a side; a multiple of 32")
@@ -197,6 +198,7 @@ class RequestOut(Schema):
     max_memory_ratio: float | None
     max_map_loss: float | None
     epochs: int | None
+    distil: bool
     time_limit_min: float | None
     seed: int
     imgsz: int | None

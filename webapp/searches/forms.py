@@ -77,6 +77,11 @@ class SearchForm(Accessible, forms.Form):
         max_value=settings.MAX_EPOCHS,
         help_text="Empty: what the recipe holds enough.",
     )
+    distil = forms.BooleanField(
+        label="Distil",
+        required=False,
+        help_text="Every arm also learns from a teacher: about twice the training time.",
+    )
     time_limit_min = forms.FloatField(
         label="Time limit",
         required=False,
@@ -129,6 +134,7 @@ class SearchForm(Accessible, forms.Form):
             max_memory_ratio=values["max_memory_ratio"],
             max_map_loss=values["max_map_loss"],
             epochs=values["epochs"],
+            distil=values["distil"],
             time_limit_min=values["time_limit_min"],
             seed=values["seed"],
             imgsz=values["imgsz"],

@@ -48,6 +48,7 @@ class SearchRequest(models.Model):
     max_memory_ratio = models.FloatField(null=True, blank=True, help_text="goal")
     max_map_loss = models.FloatField(null=True, blank=True, help_text="limit, in mAP50-95")
     epochs = models.PositiveIntegerField(null=True, blank=True)
+    distil = models.BooleanField(default=False, help_text="every arm also learns from a teacher")
     time_limit_min = models.FloatField(null=True, blank=True)
     seed = models.IntegerField(default=0)
     imgsz = models.PositiveIntegerField(null=True, blank=True)

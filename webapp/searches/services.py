@@ -38,6 +38,7 @@ class Wish:
     max_memory_ratio: float | None = None
     max_map_loss: float | None = None
     epochs: int | None = None
+    distil: bool = False
     time_limit_min: float | None = None
     seed: int = 0
     imgsz: int | None = None

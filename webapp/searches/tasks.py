@@ -55,6 +55,7 @@ def spec_of(search: Search) -> SearchSpec:
         max_memory_ratio=request.max_memory_ratio,
         max_map_loss=request.max_map_loss,
         epochs=request.epochs,
+        distil=request.distil,
         time_limit_min=request.time_limit_min,
         seed=request.seed,
         out=search.path,
