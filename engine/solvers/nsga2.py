@@ -2,6 +2,10 @@
 
 Use it where the objective is no sum over sites: mAP of a mix under the supernet's weights beside
 predicted latency. It needs many evaluations; the exact solver with a penalty needs none.
+
+>>> loss = lambda mixes: [-score for score in scorer.score(mixes, stage="candidates")]
+>>> latency = lambda mixes: [table.predict_ratio(mix) for mix in mixes]
+>>> points = front(problem, [latency, loss], evaluations=96, population=16)
 """
 
 from __future__ import annotations
