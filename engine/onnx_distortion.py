@@ -36,14 +36,19 @@ class OutputDistortion:
     at 640 px.
 
     Raises:
-        BadSearch: there is no image, or the graph has no head that ends in convolutions.
+        BadSearch: there is no image or one of another size, or the graph has no head that ends in
+            convolutions.
     """
 
     def __init__(self, model: onnx.ModelProto, images: NDArray[np.uint8], *, threads: int) -> None:
-        if len(images) == 0:
-            raise BadSearch("output distortion needs at least one image")
+        image = graph.image_input(model)
+        if len(images) == 0 or images.shape[1:] != image.shape[1:]:
+            raise BadSearch(
+                f"output distortion was given images {list(images.shape)}; this model needs "
+                f"[n, {', '.join(map(str, image.shape[1:]))}] with n >= 1"
+            )
         self._model, self._images, self._threads = model, images, threads
-        self._input = graph.image_input(model).name
+        self._input = image.name
         self._raw = _raw_outputs(model)
         self._reference = list(self._run(model))
         means = [np.mean([image[i].mean() for image in self._reference]) for i in self._indices]

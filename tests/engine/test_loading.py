@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,13 @@ import pytest
 import torch
 from torch import nn
 from ultralytics.nn.modules import Conv
-from ultralytics.nn.tasks import DetectionModel, SegmentationModel
+from ultralytics.nn.tasks import (
+    ClassificationModel,
+    DetectionModel,
+    OBBModel,
+    PoseModel,
+    SegmentationModel,
+)
 
 from engine import export, loading, sites
 from engine.errors import BadModel
@@ -115,12 +120,20 @@ def test_other_calls_are_refused(tmp_path: Path, bait: Runs, message: str) -> No
         load(path)
 
 
-def test_other_tasks_are_refused_by_name(tmp_path: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        net = SegmentationModel("yolov8n-seg.yaml", ch=3, nc=2, verbose=False)
-    path = checkpoint(net, tmp_path / "seg.pt")
-    with pytest.raises(BadModel, match=r"seg\.pt is no detection model: it holds Seg"):
+@pytest.mark.parametrize(
+    ("kind", "file", "task"),
+    [
+        (SegmentationModel, "yolov8n-seg.yaml", "segment"),
+        (PoseModel, "yolov8n-pose.yaml", "pose"),
+        (OBBModel, "yolov8n-obb.yaml", "obb"),
+        (ClassificationModel, "yolov8n-cls.yaml", "classify"),
+    ],
+)
+def test_other_tasks_are_refused_by_name(
+    tmp_path: Path, kind: Callable[..., nn.Module], file: str, task: str
+) -> None:
+    path = checkpoint(kind(file, ch=3, nc=2, verbose=False), tmp_path / "other.pt")
+    with pytest.raises(BadModel, match=rf"other\.pt is no detection model: .*, for task {task};"):
         load(path)
 
 
@@ -313,10 +326,11 @@ def test_truncated_onnx(exported: Path, tmp_path: Path, kept: int) -> None:
         (lambda m: m.graph.input[0].type.tensor_type.shape.dim[2].Clear(), "fixed"),
         (lambda m: m.graph.output.add(name="/model.0/act/Mul_output_0"), "2 outputs"),
         (lambda m: _set(m, "task", "segment"), "its task is 'segment'"),
+        (lambda m: _set(m, "head", "RTDETRDecoder"), "head is RTDETRDecoder, for the transformer"),
         (lambda m: _set(m, "names", "__import__('os').system('touch TRACE')"), "metadata names"),
         (lambda m: _set(m, "names", "{0: 'a', 1: 'b'}"), "names 2 classes but puts out 147"),
     ],
-    ids=["dynamic", "outputs", "task", "bait", "names"],
+    ids=["dynamic", "outputs", "task", "head", "bait", "names"],
 )
 def test_onnx_that_is_no_detector(
     exported: Path, tmp_path: Path, change: Callable[[onnx.ModelProto], None], message: str

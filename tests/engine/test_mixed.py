@@ -20,12 +20,16 @@ from ultralytics.nn.modules import Conv
 from devices.assignment import Assignment
 from devices.errors import BadRequest
 from devices.graph import find_sites
+from devices.protocol import Arm, File, MeasureJob
+from devices.run import run
 from engine import evaluation, export, loading, mixed, sites, swap
 from engine.data import DataSet
 from engine.errors import BadModel, BadSearch
 from engine.mixed import MixedYOLO
+from engine.onnx_distortion import OutputDistortion
 from engine.training import batchnorm
 from tests.engine.models import WithNet
+from tests.engine.test_families import BRIEF
 
 SIDE = 320  # the checkpoint finds something at this size without training
 OFFLINE = {"plots": False, "amp": False, "workers": 0, "device": "cpu", "verbose": False}
@@ -152,6 +156,7 @@ def test_both_heads_of_a_model_without_nms_are_trained_with_the_mix(
 def test_ultralytics_exports_it_and_the_file_comes_back_as_an_upload(
     model: MixedYOLO,
     mix: Assignment,
+    drawings: DataSet,
     picture: NDArray[np.uint8],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -163,7 +168,18 @@ def test_ultralytics_exports_it_and_the_file_comes_back_as_an_upload(
 
     upload = loading.load(path)
     assert upload.onnx is not None
-    assert [site.activation for site in find_sites(upload.onnx)] == list(mix.activations)
+    found = find_sites(upload.onnx)
+    assert [site.activation for site in found] == list(mix.activations)
+    relu = Assignment.uniform([site.key for site in found], "relu")  # by tensor: it knows no paths
+    images = drawings.arrays("val", SIDE, limit=1).images
+    assert OutputDistortion(upload.onnx, images, threads=1).of(relu) > 0
+    file = File(path=str(path), sha256=upload.sha256)
+    arms = [Arm(name="a", file=file), Arm(name="b", file=file, assignment=dict(relu.mapping))]
+    target = "cpu-onnxruntime-fp32"
+    job = MeasureJob(
+        id="upload", target=target, arms=arms, baseline="a", settings=BRIEF, memory=False
+    )
+    assert all(arm.latency_ms > 0 for arm in run(job).arms)
 
 
 def test_an_assignment_applies_to_any_model_with_the_same_sites(

@@ -89,5 +89,7 @@ def test_what_cannot_be_measured_is_said(
     with pytest.raises(BadRequest, match="no site 'elsewhere'"):
         measured.of(Assignment.uniform(["elsewhere"], "relu"))
     path = export.export(abd.net, tmp_path / "a.onnx", imgsz=SIDE, names=abd.names).path
-    with pytest.raises(BadSearch, match="at least one image"):
-        OutputDistortion(onnx.load(path), images[:0], threads=1)
+    model = onnx.load(path)
+    for odd in (images[:0], images[..., :64]):
+        with pytest.raises(BadSearch, match=r"this model needs \[n, 3, 96, 96\] with n >= 1"):
+            OutputDistortion(model, odd, threads=1)
