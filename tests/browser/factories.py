@@ -341,7 +341,7 @@ def documents(
             "arms": arms,
             "cost_table": _cost_table(dice, target.kind),
             "estimates": [_estimate(dice)],
-            "candidates": [],
+            "candidates": _candidates(dice),
             "chosen": [
                 {
                     "arm": "mix",
@@ -448,6 +448,29 @@ def _estimate(dice: random.Random) -> dict[str, Any]:
             for _ in PATHS
         ],
     }
+
+
+def _candidates(dice: random.Random) -> list[dict[str, Any]]:
+    """Eight mixes; the third is picked."""
+    made = []
+    for index in range(8):
+        ratio, penalty = 0.70 + 0.03 * index, 0.08 - 0.01 * index + dice.uniform(0, 0.01)
+        mix = Assignment(tuple((path, dice.choice(ACTIVATIONS)) for path in PATHS))
+        made.append(
+            {
+                "assignment": json.loads(mix.to_json()),
+                "solver": "milp",
+                "penalty": penalty,
+                "predicted_ratio": ratio - 0.004,
+                "measured_ratio": ratio,
+                "interval": (ratio - 0.006, ratio + 0.006),
+                "map50_95": 0.66 - penalty,
+                "expected_loss": penalty / 5,
+                "pareto": index % 2 == 0,
+                "chosen": index == 2,
+            }
+        )
+    return made
 
 
 def _limits(asked: SearchRequest) -> Limits:

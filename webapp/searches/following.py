@@ -14,6 +14,7 @@ from webapp.searches import services
 from webapp.searches.choices import StageState
 from webapp.searches.estimates import Pace, pace_of, work_of
 from webapp.searches.models import Search, SearchEvent, SearchRequest
+from webapp.searches.tried import Tried
 
 LOG_LINES = 200
 
@@ -91,6 +92,11 @@ class Lane:
     @property
     def can_pause(self) -> bool:
         return self.progress.state in ALIVE
+
+    @cached_property
+    def tried(self) -> Tried:
+        """The mixes that it tried; none before it is finished."""
+        return Tried(self.search)
 
     @property
     def can_retry(self) -> bool:

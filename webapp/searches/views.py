@@ -50,7 +50,7 @@ def new(request: HttpRequest) -> HttpResponse:
     initial = {
         "detector": request.GET.get("model"),
         "data_set": request.GET.get("data_set"),
-        "targets": [target.id for target in TARGETS if target.id in served],
+        "targets": _first_targets(served),
     }
     given = {name: value for name, value in initial.items() if value}
     form = SearchForm(request.POST or None, user=user, initial=given)
@@ -167,6 +167,13 @@ def retry(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse
     if not services.retry(search):
         messages.warning(request, "Only a search that failed or was cancelled can be run again.")
     return redirect("searches:request", request_id)
+
+
+def _first_targets(served: set[str]) -> list[str]:
+    """What a new form ticks: one target that is measured and one that is modelled. All of them
+    would be a day's work that nobody asked for."""
+    kinds = {target.kind: target.id for target in reversed(TARGETS) if target.id in served}
+    return [kinds[kind] for kind in ("measured", "modelled") if kind in kinds]
 
 
 def _follow(request: HttpRequest, request_id: str) -> Follow:

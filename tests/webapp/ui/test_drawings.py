@@ -49,7 +49,7 @@ def test_the_map_fills_what_was_chosen_and_tells_the_cost() -> None:
     assert cells[0][0].text == "model.0.act ReLU, chosen, \u22120.2500 ms"
 
 
-def test_a_heat_map_is_darker_where_a_choice_costs_more() -> None:
+def test_a_heat_map_is_stronger_where_a_choice_costs_more() -> None:
     sites = [DrawnSite("model.0.act", "relu"), DrawnSite("model.1.act", "silu")]
     values = {("model.0.act", "relu"): -0.2, ("model.0.act", "silu"): 0.0}
     values[("model.1.act", "silu")] = 0.3

@@ -6,6 +6,7 @@ from webapp.ui.svg.drift import drift
 from webapp.ui.svg.heat_map import heat_map
 from webapp.ui.svg.mix import bar, counts, swatch
 from webapp.ui.svg.network import strip
+from webapp.ui.svg.points import scatter
 from webapp.ui.svg.samples import distribution
 from webapp.ui.svg.site_map import site_map
 
@@ -17,6 +18,7 @@ __all__ = [
     "drift",
     "heat_map",
     "interval",
+    "scatter",
     "site_map",
     "strip",
     "swatch",

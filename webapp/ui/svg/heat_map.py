@@ -1,4 +1,4 @@
-"""A figure of every (site, activation) as a heat map: the darker, the more it costs."""
+"""A figure of every (site, activation) as a heat map: the stronger the shade, the more it costs."""
 
 from __future__ import annotations
 
