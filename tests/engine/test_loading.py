@@ -24,6 +24,7 @@ from ultralytics.nn.tasks import (
 from engine import export, loading, sites
 from engine.errors import BadModel
 from tests.engine.models import WithNet
+from tests.engine.test_families import FAMILIES
 
 Write = Callable[..., Path]
 
@@ -61,7 +62,7 @@ def test_real_checkpoint(abd: WithNet) -> None:
     assert [n for n, p in parameters.items() if not p.requires_grad] == ["model.22.dfl.conv.weight"]
 
 
-@pytest.mark.parametrize("name", ["v5/yolov5n", "11/yolo11n", "v10/yolov10n", "26/yolo26n"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_checkpoints_of_every_family_are_restored(
     family: Callable[[str], WithNet], name: str, tmp_path: Path
 ) -> None:
