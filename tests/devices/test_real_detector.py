@@ -15,11 +15,14 @@ from devices.decode import decode_nodes
 from devices.graph import check_untrusted, find_sites, swap
 from devices.runtimes.onnxruntime import OnnxRuntime
 from devices.shapes import static_shapes
+from devices.targets import Target
 from engine import export, loading
 from engine.data import open_data
 
 SIZE = 160
 MIX = ("relu", "silu", "hardswish", "leaky_relu", "gelu", "elu", "relu6", "mish")
+
+FP32 = [t for t in targets.TARGETS if t.kind == "measured" and t.precision == "fp32"]
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +76,32 @@ def test_every_shape_is_known(detector: Path) -> None:
     assert [out for node in model.graph.node for out in node.output if out not in shapes] == []
 
 
-@pytest.mark.parametrize("target", ["cpu-onnxruntime-fp32", "cpu-openvino-fp32"])
+@pytest.mark.parametrize("target", FP32, ids=lambda target: target.id)
 def test_a_mix_runs_alike_everywhere(
-    target: str, detector: Path, images: NDArray[np.uint8], tmp_path: Path
+    target: Target, detector: Path, images: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     mix = _mixed(detector, tmp_path)
     image = images[:1].astype(np.float32) / np.float32(255)
     (wanted,) = OnnxRuntime().open(mix, threads=1).run(image)
-    (found,) = runtimes.get(targets.get(target)).open(mix, threads=1).run(image)
+    runtime = runtimes.get(target)
+    artefact = runtime.convert(
+        mix, target=target, out=tmp_path / f"artefact{runtime.suffix}", calibration=None
+    )
+    (found,) = runtime.open(artefact.path, threads=1).run(image)
     np.testing.assert_allclose(found[:, :4], wanted[:, :4], atol=0.05)  # pixels
     np.testing.assert_allclose(found[:, 4:], wanted[:, 4:], atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    "target", ["cpu-onnxruntime-fp32", "cpu-onnxruntime-int8", "cpu-openvino-fp32"]
+    "target",
+    [
+        "cpu-onnxruntime-fp32",
+        "cpu-onnxruntime-int8",
+        "cpu-openvino-fp32",
+        "cpu-openvino-int8",
+        "cpu-ncnn-fp32",
+        "cpu-torch-fp32",
+    ],
 )
 def test_every_site_of_a_mix_has_time_of_its_own(
     target: str, detector: Path, images: NDArray[np.uint8], tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from devices import activations, graph, runtimes, targets
+from devices import activations, graph, harness, runtimes, targets
 from devices.errors import BadRequest, MeasurementFailed, Unsupported
 from devices.runtimes.base import Artefact, Runtime, sha256
 from devices.targets import TARGETS, Target
@@ -31,6 +32,15 @@ REFUSED = {"ethos_u": NOT_IN_INT8_TFLITE, "litert-int8": NOT_IN_INT8_TFLITE}
 def _refused(target: Target) -> set[str]:
     """The activations that the target says no to, by name."""
     return REFUSED.get(target.runtime, REFUSED.get(f"{target.runtime}-{target.precision}", set()))
+
+
+def _nanoseconds_elsewhere(cpus: tuple[int, ...]) -> dict[str, int]:
+    """What each thread of this process that may run on other processors has run so far."""
+    found = {}
+    for task in Path("/proc/self/task").iterdir():
+        if not os.sched_getaffinity(int(task.name)) <= set(cpus):
+            found[task.name] = int((task / "schedstat").read_text().split()[0])
+    return found
 
 
 by_id = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.id)
@@ -194,6 +204,23 @@ def test_sessions_of_an_opener_give_the_same_bits(target: Target, folder: Path) 
     first, *others = [session.run(image)[0] for session in sessions]
     for other in others:
         np.testing.assert_array_equal(other, first)
+
+
+@measured
+def test_nothing_runs_beside_the_pinned_processor(target: Target, folder: Path) -> None:
+    runtime = runtimes.get(target)
+    artefact = _convert(target, _model(folder, "relu"), folder)
+    with harness.pinned(1) as cpus:
+        session = runtime.open(artefact.path, threads=1)
+        image = np.zeros(session.shape, np.float32)
+        session.run(image)
+        before = _nanoseconds_elsewhere(cpus)
+        for _ in range(20):
+            session.run(image)
+        after = _nanoseconds_elsewhere(cpus)
+        session.close()
+    # A thread that wakes for a moment is no rival; one that computes takes milliseconds.
+    assert [task for task, ran in after.items() if ran - before.get(task, 0) > 1e6] == []
 
 
 @measured
