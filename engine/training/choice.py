@@ -54,11 +54,11 @@ def set_mix(choices: Choices, assignment: Assignment) -> None:
 class MixSampler:
     """Draws the mixes of each training step, by the sandwich rule (Yu et al. 2020, BigNAS).
 
-    Of ``mixes`` half (rounded down) are fixed: the original in every step, and the uniform models
-    in turn; so that the ends of the range, between which every mix lies, are always trained well.
-    The others are random: each swaps a share of its sites, the share itself drawn evenly, so that
-    mixes near the original, from which most picks come, are as frequent as those far from it.
-    Step ``n`` of a seed always draws the same, also after a resume.
+    All steps of a seed read one endless sequence, ``mixes`` at a time: the original, a random mix,
+    a uniform model (they take turns), a random mix, and again. So the ends of the range, between
+    which every mix lies, are always trained well. A random mix swaps a share of its sites, the
+    share itself drawn evenly: mixes near the original, from which most picks come, are as frequent
+    as those far from it. A resumed training goes on with the mixes that it would have had.
     """
 
     def __init__(
@@ -66,23 +66,20 @@ class MixSampler:
     ) -> None:
         uniforms = [Assignment.uniform(original.sites, name) for name in names]
         self._original = original
-        self._uniforms = [u for u in uniforms if u != original]
-        self._names, self._seed = list(names), seed
-        self._fixed, self._random = mixes // 2, mixes - mixes // 2
+        self._uniforms = [u for u in uniforms if u != original] or [original]
+        self._names, self._mixes, self._seed = list(names), mixes, seed
 
     def draw(self, step: int) -> list[Assignment]:
-        """The mixes of ``step``: the fixed ones first."""
-        rng = random.Random(f"{self._seed} {step}")
-        if self._fixed > 1 and self._uniforms:
-            turns, first = self._uniforms, step * (self._fixed - 1)
-            others = [turns[(first + i) % len(turns)] for i in range(self._fixed - 1)]
-            fixed = [self._original, *others]
-        else:  # room for one: the original takes turns with the uniforms
-            turns = [self._original, *self._uniforms]
-            fixed = [turns[step % len(turns)]] * self._fixed
-        return [*fixed, *(self._any(rng) for _ in range(self._random))]
+        """The ``mixes`` of ``step``, counted from 0."""
+        return [self._at(step * self._mixes + i) for i in range(self._mixes)]
 
-    def _any(self, rng: random.Random) -> Assignment:
+    def _at(self, number: int) -> Assignment:
+        round_, place = divmod(number, 4)
+        if place == 0:
+            return self._original
+        if place == 2:
+            return self._uniforms[round_ % len(self._uniforms)]
+        rng = random.Random(f"{self._seed} {number}")
         share = rng.random()
         return Assignment(
             tuple(

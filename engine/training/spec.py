@@ -46,7 +46,7 @@ class TrainingSettings:
     supernet_lr: float = 6e-4
     finetune_lr: float = 3e-4
     weight_decay: float = 5e-4
-    mixes: int = 4
+    mixes: int = 1
     distil: float = 0.0
     augment: Literal["none", "shift"] = "shift"
     ema: float = 0.98

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 
 from devices import targets
 from devices.protocol import Settings
 from engine import costs
-from engine.costs import arms, mixes
+from engine.costs import arms, mixes, neighbours
 from engine.costs.agreement import agreement
 from tests.benchmarks.engine.testbed import Bed
 from tests.benchmarks.numbers import Number
@@ -62,6 +63,7 @@ def _row(bed: Bed, target: str, way: str, activations: tuple[str, ...]) -> None:
             activations=activations,
             calibration=bed.calibration if targets.get(target).precision == "int8" else None,
             settings=SETTINGS,
+            pairs=tuple(neighbours.edges(onnx.load(bed.base.path))),
         )
         table = costs.get(way)(setup)
         unseen = mixes.draw(bed.original, activations, HELD_OUT, seed=HELD_OUT_SEED)
