@@ -60,6 +60,18 @@ def apply(
     return fresh or kind == "log"
 
 
+def settle(stages: list[Any], seconds: Mapping[str, float]) -> None:
+    """Mark as finished what the engine's folder says is finished, in place.
+
+    A run that was killed, cancelled or paused may have ended a stage and not have said so; the next
+    run reads that stage from its file, without a word.
+    """
+    for row in stages:
+        if row["name"] in seconds and row["state"] != StageState.FINISHED:
+            row["state"], row["fraction"], row["message"] = StageState.FINISHED.value, 1.0, ""
+            row["seconds"] = round(seconds[row["name"]], 1)
+
+
 def overall(stages: list[Any]) -> float:
     """How much of all stages is done, 0 to 1."""
     return sum(row["fraction"] for row in stages) / len(stages) if stages else 0.0

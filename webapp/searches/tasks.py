@@ -22,6 +22,7 @@ _MEASURE_TIMEOUT_S = 1800.0
 def search(context: JobContext) -> None:
     """Run a search as far as it goes; the engine goes on from the stages that it finished."""
     from engine import search as engine
+    from engine.stages.store import StageStore
     from webapp.searches.surroundings import SearchSurroundings
 
     row = Search.objects.select_related(
@@ -31,8 +32,10 @@ def search(context: JobContext) -> None:
         trains = row.request.data_set is not None and row.request.detector.kind != "onnx"
         names = engine.stage_names(trains=trains)
         row.stages = stages.plan({name: engine.STAGES[name] for name in names})
-        row.save(update_fields=["stages"])
-    path = engine.run(spec_of(row), SearchSurroundings(context, row))
+    surroundings = SearchSurroundings(context, row)
+    stages.settle(row.stages, StageStore(row.path, surroundings).seconds())
+    row.save(update_fields=["stages"])
+    path = engine.run(spec_of(row), surroundings)
     row.result = json.loads(path.read_text(encoding="utf-8"))
     row.save(update_fields=["result"])
     leaderboard.publish(row)
