@@ -48,7 +48,7 @@ class SearchSpec:
     epochs: int | None = None
     distil: bool = False
     time_limit_min: float | None = None
-    lease_s: float = 45.0
+    lease_s: float = 36.0
     seed: int = 0
     resume: bool = True
 
