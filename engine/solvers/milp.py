@@ -22,6 +22,9 @@ TIME_LIMIT_S = 60.0
 # Sites whose penalty is zero (head sites under some estimators) would be left to chance: among
 # equal penalties the faster choice is taken. Far below any difference that an estimator can see.
 TIE_BREAK = 1e-7
+# HiGHS keeps a row to 1e-6, which many swaps of small sites are worth less than; scaled up, ratios
+# are kept to 1e-10.
+SCALE = 1e4
 ATTEMPTS = 50
 
 
@@ -127,7 +130,7 @@ def _solve(problem: Problem, goal: Matrix | Limit, cuts: list[_Cut] | None = Non
         choice: Choice = result.x[:-1].reshape(shape).argmax(axis=1)
         if problem.excess(choice) == 0:
             return choice
-        # HiGHS may overstep a row by its tolerance (1e-6); this one choice is then forbidden.
+        # HiGHS may still overstep a row a little; this one choice is then forbidden.
         extra.append(_Cut(choice, len(problem.table.sites) - 1))
     raise EngineError(f"HiGHS overstepped the limits {ATTEMPTS} times; loosen them by 1e-5")
 
@@ -145,7 +148,7 @@ def _rows(limit: Limit, *, largest: bool) -> LinearConstraint:
     rows = limit.change.reshape(len(limit.start), -1)
     last = np.full((len(rows), 1), -1.0 if largest else 0.0)
     most = 0.0 if largest else limit.most
-    return LinearConstraint(np.hstack([rows, last]), ub=most - limit.start)
+    return LinearConstraint(SCALE * np.hstack([rows, last]), ub=SCALE * (most - limit.start))
 
 
 def _cut(cut: _Cut, problem: Problem) -> LinearConstraint:

@@ -3,11 +3,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.solvers import Infeasible, milp
+from engine.solvers.problem import Problem
 from tests.engine.solvers import problems
 
 
@@ -92,3 +94,17 @@ def test_the_size_of_the_paper_takes_less_than_a_second() -> None:
     started = time.perf_counter()
     milp.solve(problem)
     assert time.perf_counter() - started < 1.0
+
+
+def test_a_limit_is_kept_where_each_swap_is_worth_less_than_the_solvers_own_tolerance() -> None:
+    sites, each = 60, 1e-8  # of the whole latency
+    costs = problems.table(sites=sites, activations=2)
+    ms = np.ones((sites, 2))
+    ms[:, 1] -= each * (sites + costs.rest_ms)
+    penalty = np.zeros((sites, 2))
+    penalty[:, 1] = np.linspace(1.0, 2.0, sites)
+    wanted = 20  # swaps; far more sets of fewer would pass with a tolerance of 1e-6
+    problem = Problem(replace(costs, ms=ms), penalty, 1 - (wanted - 0.5) * each)
+    found = milp.solve(problem)
+    assert found.latency_ratio <= 1 - (wanted - 0.5) * each + 1e-9
+    assert found.assignment.counts()["relu"] == wanted
