@@ -38,8 +38,8 @@ class TrainingSettings:
 
     imgsz: int
     activations: tuple[str, ...]
-    adapt_epochs: int = 6
-    supernet_epochs: int = 4
+    adapt_epochs: int = 8
+    supernet_epochs: int = 5
     finetune_epochs: int = 2
     batch: int = 16
     adapt_lr: float = 8e-4
