@@ -62,6 +62,8 @@ def test_the_owner_cancels_one_target_and_then_all(page: Page, site: Site) -> No
 
 
 def choose_no_target(page: Page) -> None:
+    # Counting does not wait: the form's last button says that all of its boxes are there.
+    expect(page.get_by_role("button", name="Start the search")).to_be_visible()
     checked = page.locator("input[name=targets]:checked")
     while checked.count():
         checked.first.uncheck()
