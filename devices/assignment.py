@@ -38,6 +38,11 @@ class Assignment:
         return cls(tuple((site, activation) for site in sites))
 
     @classmethod
+    def from_pairs(cls, pairs: Iterable[Iterable[str]]) -> Assignment:
+        """From (site, activation) pairs in site order, as JSON documents hold them."""
+        return cls(tuple((site, activation) for site, activation in pairs))
+
+    @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> Assignment:
         """From ``{site: activation}``, in the mapping's own order."""
         return cls(tuple(mapping.items()))
@@ -61,7 +66,7 @@ class Assignment:
             for pair in pairs
         ):
             raise BadRequest('assignment "choices" must be a list of [site, activation] pairs')
-        return cls(tuple((site, activation) for site, activation in pairs))
+        return cls.from_pairs(pairs)
 
     def to_json(self) -> str:
         """A JSON document that other tools can read (docs/schemas/assignment.schema.json)."""

@@ -53,6 +53,18 @@ def twin(path: str) -> str | None:
     return path.replace(_ONE_TO_ONE, "", 1) if _ONE_TO_ONE in path else None
 
 
+def places(path: str) -> tuple[str, ...]:
+    """Where the activation of the site ``path`` runs: there, and in its twin if it has one."""
+    other = twin(path)
+    return (path,) if other is None else (path, other)
+
+
+def put(net: nn.Module, path: str, module: nn.Module) -> None:
+    """Let ``net`` hold ``module`` at ``path``, in place."""
+    parent, _, name = path.rpartition(".")
+    setattr(net.get_submodule(parent), name, module)
+
+
 def separate(net: nn.Module) -> None:
     """Give every activation of ``net`` a module of its own, in place.
 

@@ -8,9 +8,8 @@ from typing import TypeVar
 from torch import nn
 
 from devices.assignment import Assignment
-from engine import activations
+from engine import activations, sites
 from engine.errors import BadSearch
-from engine.sites import twin
 
 __all__ = ["apply", "swapped"]
 
@@ -26,14 +25,11 @@ def apply(net: Net, assignment: Assignment) -> Net:
     Raises:
         BadSearch: the model has no such site; nothing is changed then.
     """
-    places: list[tuple[nn.Module, str, str]] = []
-    for path, activation in assignment:
-        places.append((*_place(net, path), activation))
-        other = twin(path)
-        if other is not None:
-            places.append((*_place(net, other), activation))
-    for parent, name, activation in places:
-        setattr(parent, name, activations.module(activation))
+    wanted = [(path, name) for site, name in assignment for path in sites.places(site)]
+    for path, _ in wanted:
+        _check(net, path)
+    for path, name in wanted:
+        sites.put(net, path, activations.module(name))
     return net
 
 
@@ -46,13 +42,10 @@ def swapped(net: Net, assignment: Assignment) -> Net:
     return apply(copy.deepcopy(net), assignment)
 
 
-def _place(net: nn.Module, path: str) -> tuple[nn.Module, str]:
-    parent_path, _, name = path.rpartition(".")
+def _check(net: nn.Module, path: str) -> None:
     try:
-        parent = net.get_submodule(parent_path)
-        child = parent.get_submodule(name)
+        child = net.get_submodule(path)
     except AttributeError:
         raise BadSearch(f"the model has no site {path!r}") from None
     if not activations.is_activation(child):
         raise BadSearch(f"{path!r} is no site: it holds {type(child).__name__}, not an activation")
-    return parent, name

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from devices.errors import BadRequest
 from devices.files import atomic
-from devices.runtimes.base import Artefact, Calibration
+from devices.runtimes.base import Artefact, Calibration, calibration_of
 from devices.targets import Target
 
 
@@ -17,11 +16,10 @@ def convert(model: Path, *, target: Target, out: Path, calibration: Calibration 
         with atomic(out) as part:
             shutil.copyfile(model, part)
         return Artefact.of(out)
-    if calibration is None:
-        raise BadRequest(f"target {target.id} needs calibration images and the job carries none")
+    images = calibration_of(target, calibration)
     # Quantising brings in more of ONNX Runtime than running does, and only int8 needs it.
     from devices.convert.quantise import quantise
 
     with atomic(out) as part:
-        details = quantise(model, part, images=calibration)
+        details = quantise(model, part, images=images)
     return Artefact.of(out, **details)

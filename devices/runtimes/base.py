@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.errors import Unsupported
+from devices.errors import BadRequest, Unsupported
 from devices.protocol import Memory, SiteTime
 from devices.targets import Target
 
@@ -126,6 +126,17 @@ class Runtime(ABC):
     def compare(self, arm: Modelled, baseline: Modelled) -> dict[str, Any]:
         """What else to say of a modelled arm beside its ratio; goes into the arm's details."""
         return {}
+
+
+def calibration_of(target: Target, images: Calibration | None) -> Calibration:
+    """The calibration images of a job, which ``target`` cannot do without.
+
+    Raises:
+        BadRequest: the job carries none.
+    """
+    if images is None:
+        raise BadRequest(f"target {target.id} needs calibration images and the job carries none")
+    return images
 
 
 def sha256(path: Path) -> str:

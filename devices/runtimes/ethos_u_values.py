@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from devices.convert.tflite.metadata import CALIBRATED, HOST_PART, read_metadata
 from devices.errors import Unsupported
 from devices.runtimes.base import Image
+from devices.runtimes.onnxruntime import options
 
 
 class Int8Session:
@@ -73,7 +74,4 @@ class Int8Session:
 
 
 def _host(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options(threads), providers=["CPUExecutionProvider"])

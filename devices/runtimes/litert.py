@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from devices import memory as memory_of
 from devices.convert import tflite
 from devices.convert.tflite.arena import arena_bytes
-from devices.errors import BadRequest, MeasurementFailed
+from devices.errors import MeasurementFailed
 from devices.files import atomic
 from devices.protocol import Memory, SiteTime
 from devices.runtimes import litert_profile
-from devices.runtimes.base import Artefact, Calibration, Image, Runtime
+from devices.runtimes.base import Artefact, Calibration, Image, Runtime, calibration_of
 from devices.targets import Target
 
 # ONNX Runtime finds the ranges and biases of int8.
@@ -34,13 +34,8 @@ class LiteRt(Runtime):
     def convert(
         self, model: Path, *, target: Target, out: Path, calibration: Calibration | None
     ) -> Artefact:
-        images = None
-        if target.precision == "int8":
-            if calibration is None:
-                raise BadRequest(
-                    f"target {target.id} needs calibration images and the job carries none"
-                )
-            images = calibration
+        int8 = target.precision == "int8"
+        images = calibration_of(target, calibration) if int8 else None
         content = tflite.convert_whole(onnx.load(str(model)), images=images)
         with atomic(out) as part:
             part.write_bytes(content)

@@ -215,9 +215,7 @@ _LAYERS: dict[str, _Layer] = {
     "Resize": lambda _, maps, __, shapes: [functional.interpolate(maps[0], shapes[0][2:])],
     "Sigmoid": lambda _, maps, __, ___: [torch.sigmoid(maps[0])],
     "Slice": _slice,
-    "Softmax": lambda layer, maps, _, __: [
-        torch.softmax(maps[0], layer.attributes.get("axis", -1))
-    ],
+    "Softmax": _softmax,
     "Split": _split,
     "Sub": _elementwise(torch.sub),
     "Transpose": _transpose,

@@ -207,7 +207,7 @@ class CostTable:
                 activations=tuple(document["activations"]),
                 ms=_matrix(document["ms"]),
                 rest_ms=float(document["rest_ms"]),
-                baseline=Assignment(tuple((s, a) for s, a in document["baseline"])),
+                baseline=Assignment.from_pairs(document["baseline"]),
                 kind=document["kind"],
                 source=document["source"],
                 memory=None if document["memory"] is None else _matrix(document["memory"]),

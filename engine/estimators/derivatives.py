@@ -19,9 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from engine import activations
+from engine import activations, sites
 from engine.estimators.prices import Swap
-from engine.sites import twin
 
 __all__ = ["along"]
 
@@ -45,8 +44,7 @@ def along(
 
         return hook
 
-    sites = dict.fromkeys(site for site, _ in swaps)
-    places = {site: [site] if twin(site) is None else [site, str(twin(site))] for site in sites}
+    places = {site: sites.places(site) for site, _ in swaps}
     for parameter in net.parameters():
         parameter.requires_grad_(True)  # checkpoints come frozen
     handles = [

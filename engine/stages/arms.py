@@ -35,7 +35,7 @@ def assignments(context: Context, picks: list[Any]) -> dict[str, Assignment]:
     named |= context.uniforms()
     for number, pick in enumerate(picks, start=1):
         name = MIX if number == 1 else f"{MIX}:{number}"
-        named[name] = Assignment(tuple((s, a) for s, a in pick))
+        named[name] = Assignment.from_pairs(pick)
     return named
 
 

@@ -125,7 +125,7 @@ def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dic
             row["distortion"] = value
     for row in rows:
         row["ratio"] = row["measured_ratio"] or table.predict_ratio(
-            Assignment(tuple((s, a) for s, a in row["choices"]))
+            Assignment.from_pairs(row["choices"])
         )
     unsure = table.within_noise(cost["noise_floor"])
     _mark_front([] if unsure else rows)

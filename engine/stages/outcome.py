@@ -195,7 +195,7 @@ def _distortions(found: Findings) -> list[Score]:
 
 
 def _assignment(row: dict[str, Any]) -> Assignment:
-    return Assignment(tuple((s, a) for s, a in row["choices"]))
+    return Assignment.from_pairs(row["choices"])
 
 
 def _candidate(row: dict[str, Any]) -> Candidate:

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from devices.assignment import Assignment
-from engine import activations
-from engine.sites import twin
+from engine import activations, sites
 
 HALF = 0.5  # of the training, over which the old activation fades out
 
@@ -34,10 +33,11 @@ def open_sites(net: nn.Module, original: Assignment, wanted: Assignment) -> list
     to = wanted.mapping
     blends = []
     for site, own in original:
-        for path in (site, twin(site)):
-            if path is not None and to[site] != own:
-                blends.append(Blend(own, to[site]))
-                _put(net, path, blends[-1])
+        if to[site] == own:
+            continue
+        for path in sites.places(site):
+            blends.append(Blend(own, to[site]))
+            sites.put(net, path, blends[-1])
     return blends
 
 
@@ -45,15 +45,10 @@ def close_sites(net: nn.Module) -> None:
     """Put the new activation alone wherever ``net`` holds a blend, in place."""
     for path, module in list(net.named_modules()):
         if isinstance(module, Blend):
-            _put(net, path, module.new)
+            sites.put(net, path, module.new)
 
 
 def anneal(blends: Sequence[Blend], fraction: float) -> None:
     """Set every share for ``fraction`` (0 to 1) of the training: rising evenly to 1 by its half."""
     for blend in blends:
         blend.share = min(1.0, fraction / HALF)
-
-
-def _put(net: nn.Module, path: str, module: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    setattr(net.get_submodule(parent), name, module)

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from devices.assignment import Assignment
-from engine import activations
-from engine.sites import twin
+from engine import activations, sites
 
 
 class Choice(nn.Module):
@@ -34,12 +33,9 @@ def open_sites(net: nn.Module, original: Assignment, names: Sequence[str]) -> Ch
     choices: Choices = {}
     for site, own in original:
         options = list(dict.fromkeys([*names, own]))
-        for path in (site, twin(site)):
-            if path is None:
-                continue
-            parent, _, name = path.rpartition(".")
+        for path in sites.places(site):
             choice = Choice(options, own)
-            setattr(net.get_submodule(parent), name, choice)
+            sites.put(net, path, choice)
             choices.setdefault(site, []).append(choice)
     return choices
 

@@ -179,5 +179,5 @@ class TrainingSpec:
         settings = document.pop("settings")
         settings["activations"] = tuple(settings["activations"])
         pairs = document.pop("assignment")
-        assignment = Assignment(tuple((s, a) for s, a in pairs)) if pairs else None
+        assignment = Assignment.from_pairs(pairs) if pairs else None
         return cls(settings=TrainingSettings(**settings), assignment=assignment, **document)

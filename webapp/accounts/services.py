@@ -70,16 +70,12 @@ def delete_account(user: User) -> None:
         Entry.objects.filter(owner=user).delete()
         Training.objects.filter(pk__in=[row.pk for row in _own_trainings(user)]).delete()
         user.delete()
-        for entry in {_group(entry): entry for entry in entries}.values():
+        for entry in {ranking.group_of(entry): entry for entry in entries}.values():
             ranking.rank_group(entry)
         for snapshot in torn:
             shutil.rmtree(snapshot.path, ignore_errors=True)  # the old files name the user
             snapshots.export_again(snapshot)
         transaction.on_commit(lambda: _remove(folders, files))
-
-
-def _group(entry: Entry) -> tuple[str, str, str, int]:
-    return entry.target, entry.device_model, entry.data_set_version, entry.imgsz
 
 
 def _used_by_others(user: User, model: type[Detector] | type[DataSet]) -> list[Detector | DataSet]:

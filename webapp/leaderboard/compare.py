@@ -228,8 +228,7 @@ def _seen(search: Search, digest: str, *, own: bool) -> Seen | None:
 
 
 def _hash(document: dict[str, Any]) -> str:
-    pairs = document["assignment"]["choices"]
-    return Assignment(tuple((site, activation) for site, activation in pairs)).hash
+    return Assignment.from_pairs(document["assignment"]["choices"]).hash
 
 
 def _differing(first: dict[str, str], other: dict[str, str]) -> int | None:

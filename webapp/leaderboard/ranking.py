@@ -8,9 +8,14 @@ from webapp.leaderboard.models import Entry
 GROUP = ("target", "device_model", "data_set_version", "imgsz")
 
 
+def group_of(entry: Entry) -> tuple[str | int, ...]:
+    """The values of GROUP: entries with equal ones are ranked together."""
+    return tuple(getattr(entry, name) for name in GROUP)
+
+
 def rank_group(entry: Entry) -> None:
     """Store the ranks of every standing public entry of the group of ``entry``."""
-    group = {name: getattr(entry, name) for name in GROUP}
+    group = dict(zip(GROUP, group_of(entry), strict=True))
     rows = list(Entry.objects.listed().filter(**group).order_by("created"))
     ranks = statistics.ranks(
         [

@@ -24,8 +24,7 @@ class Candidate:
 
     @property
     def hash(self) -> str:
-        pairs = self.document["assignment"]["choices"]
-        return Assignment(tuple((site, activation) for site, activation in pairs)).hash
+        return Assignment.from_pairs(self.document["assignment"]["choices"]).hash
 
     @property
     def activations(self) -> list[str]:

@@ -43,23 +43,23 @@ def arena_bytes(content: bytes) -> int:
     last |= {int(i): len(graph.operators) for i in graph.outputs}
     owner: dict[int, Buffer] = {}
     buffers: list[Buffer] = []
-    for now, operator in enumerate(graph.operators):
+    for step, operator in enumerate(graph.operators):
         kind = _NAMES[model.operatorCodes[operator.opcodeIndex].builtinCode]
         for index in map(int, operator.outputs):
             size = _size(graph.tensors[index])
-            end = last.get(index, now)
-            shared = _shared(kind, operator, owner, size=size, now=now)
+            end = last.get(index, step)
+            shared = _shared(kind, operator, owner, size=size, step=step)
             if shared is not None:
                 shared.last = max(shared.last, end)
                 owner[index] = shared
             else:
-                owner[index] = Buffer(size, now, end)
+                owner[index] = Buffer(size, step, end)
                 buffers.append(owner[index])
     return place(buffers)
 
 
 def _shared(
-    kind: str, operator: Any, owner: dict[int, Buffer], *, size: int, now: int
+    kind: str, operator: Any, owner: dict[int, Buffer], *, size: int, step: int
 ) -> Buffer | None:
     """The buffer of an input that the operator may write its result into."""
     if kind not in (*_VIEWS, *_IN_PLACE):
@@ -68,7 +68,7 @@ def _shared(
         buffer = owner.get(index)
         if buffer is None or buffer.bytes != size:
             continue
-        if kind in _VIEWS or buffer.last <= now:
+        if kind in _VIEWS or buffer.last <= step:
             return buffer
     return None
 

@@ -152,9 +152,11 @@ def test_what_has_not_changed_is_not_sent_again(people: People) -> None:
 
 def test_past_the_limit_a_request_waits(people: People, settings: Settings) -> None:
     settings.RATE_READS = 2
-    answers = [Client().get(f"{API}/targets") for _ in range(3)]
-    if answers[0]["RateLimit-Reset"] < answers[2]["RateLimit-Reset"]:
-        pytest.skip("a minute began in between")
+    for address in ("10.0.0.1", "10.0.0.2"):
+        client = Client(REMOTE_ADDR=address)
+        answers = [client.get(f"{API}/targets") for _ in range(3)]
+        if int(answers[0]["RateLimit-Reset"]) >= int(answers[2]["RateLimit-Reset"]):
+            break  # otherwise a minute began in between: once more, from an address not counted yet
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert [answer["RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]
     assert answers[2].json()["code"] == "too-many-requests"
