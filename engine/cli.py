@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from devices.errors import BadRequest, DeviceError, Unsupported
+from engine.commands import remote
 from engine.errors import Cancelled, EngineError, Pending, UserError
 
 # Everything heavy is imported by the command that needs it, so that mistakes are told at once.
@@ -76,6 +77,10 @@ def parser() -> argparse.ArgumentParser:
     images.add_argument("--data", type=Path, metavar="DATA.yaml", help="recompute BatchNorm on it")
     images.add_argument("--no-recalibrate", action="store_true", help="leave BatchNorm alone")
     apply.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
+
+    remote.add_arguments(
+        commands.add_parser("remote", help="use a site", description="use a site of ours")
+    )
     return top
 
 

@@ -19,7 +19,7 @@ from engine.labels import Boxes
 if TYPE_CHECKING:
     from engine.data_info import DataSetInfo
 
-__all__ = ["SPLITS", "DataSet", "Split", "find_yaml", "open_data", "validate_archive"]
+__all__ = ["SPLITS", "DataSet", "Split", "find_yaml", "open_data", "read_image", "validate_archive"]
 
 SPLITS = ("train", "val", "test")
 FORMATS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -73,7 +73,7 @@ class DataSet:
         images = np.full((len(paths), 3, imgsz, imgsz), GREY, dtype=np.uint8)
         boxes = []
         for index, path in enumerate(paths):
-            inner = _place(_read_image(path), images[index])
+            inner = _place(read_image(path), images[index])
             boxes.append(labels.letterboxed(self.boxes(path), inner=inner, side=imgsz))
         return Split(split, images, boxes, list(paths))
 
@@ -224,7 +224,7 @@ def _check_labelled(images: list[Path], split: str) -> None:
         )
 
 
-def _read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path) -> NDArray[np.uint8]:
     """RGB [h, w, 3]; turned as its EXIF entry says, as ultralytics does."""
     image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:

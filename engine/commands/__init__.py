@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from engine.commands import apply, inspect, measure, search, targets
+from engine.commands import apply, inspect, measure, remote, search, targets
 from engine.commands.inputs import Outcome
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
@@ -17,4 +17,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
     "measure": measure.run,
     "search": search.run,
     "apply": apply.run,
+    "remote": remote.run,
 }

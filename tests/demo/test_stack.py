@@ -9,7 +9,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from webapp.demo.client import ApiError, Client
+from engine.remote import Client, SiteError
 from webapp.demo.stack import Stack, StackFailed
 
 
@@ -41,7 +41,7 @@ def test_it_serves_the_api_and_leaves_no_process(tmp_path: Path) -> None:
         with Client(stack.url) as client:
             client.sign_up(username="tester", password="a long enough phrase")
             assert any(target["offered"] for target in client.targets())
-            with pytest.raises(ApiError, match="no model 'nothing'"):
+            with pytest.raises(SiteError, match="no model 'nothing'"):
                 client.upload_state("models", "nothing")
         assert len(processes_of(tmp_path)) > 3
         scratch = Path(stack.environment["ACTNAS_REDIS_URL"].removeprefix("unix://")).parent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import psutil
 import pytest
 import ultralytics
 
+from engine.remote import Client
 from tests.conftest import ROOT
-from tests.webapp.live import Script, zipped
 from webapp.demo.stack import Stack
 
 NPU = "npu-ethos-u55-128-int8"
@@ -27,18 +28,32 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         yield running
 
 
+def signed_up(stack: Stack) -> Client:
+    script = Client(stack.url)
+    script.sign_up(username="scripted", password="a-curious-password-7")
+    return script
+
+
+def zipped(folder: Path, into: Path) -> Path:
+    with zipfile.ZipFile(into, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder))
+    return into
+
+
 def test_a_script_gets_a_cost_study(stack: Stack, tmp_path: Path) -> None:
-    script = Script(stack.url)
+    script = signed_up(stack)
     path = tmp_path / "yolov8n.yaml"
     path.write_bytes(YAML.read_bytes())
-    model = script.upload("models", path)
+    model = script.ready("models", script.upload(path)["id"])
     assert (model["state"], model["family"], len(model["sites"])) == ("ready", "YOLOv8n", 57)
     wish = {"model": model["id"], "targets": [NPU], "activations": ["relu", "silu"], "imgsz": 64}
-    request = script.search(wish, limit_s=240)
+    *_, request = script.watch(script.search(wish)["id"], limit_s=240)
     (search,) = request["searches"]
     assert search["state"] == "finished", search
     assert {stage["state"] for stage in search["stages"]} == {"finished"}
-    result = script.http.get(f"/searches/{search['id']}/result").raise_for_status().json()
+    result = script.result(search["id"])
     schema = json.loads((ROOT / "docs" / "schemas" / "result.schema.json").read_text())
     jsonschema.validate(result, schema)
     assert result["verdict"]["kind"] == "cost_study"
@@ -50,10 +65,10 @@ def test_a_script_gets_a_cost_study(stack: Stack, tmp_path: Path) -> None:
 def test_a_search_survives_a_kill_in_every_stage(
     stack: Stack, tmp_path: Path, abd_checkpoint: Path, molecules: Path
 ) -> None:
-    script = Script(stack.url)
-    model = script.upload("models", abd_checkpoint)
-    data_set = script.upload("data-sets", zipped(molecules, tmp_path / "rings.zip"))
-    assert (model["state"], data_set["state"]) == ("ready", "ready"), data_set["reason"]
+    script = signed_up(stack)
+    model = script.ready("models", script.upload(abd_checkpoint)["id"])
+    rings = script.upload(zipped(molecules, tmp_path / "rings.zip"))
+    data_set = script.ready("data-sets", rings["id"])
     killed: set[str] = set()
     stored: dict[Path, int] = {}
 
@@ -74,16 +89,20 @@ def test_a_search_survives_a_kill_in_every_stage(
         "epochs": 3,
         "max_map_loss": 1.0,
     }
-    request = script.search(wish, limit_s=2400, seen=strike)
-    (search,) = request["searches"]
+    for request in script.watch(script.search(wish)["id"], limit_s=2400):
+        (search,) = request["searches"]
+        strike(search)
     assert search["state"] == "finished", search
     assert len(killed) >= 6, killed
     assert search["entries"]
     # A finished stage is read, never run again: its file is the one that was first seen.
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
-    entry = script.http.get(f"/entries/{search['entries'][0]}").raise_for_status().json()
-    for name in entry["files"]:
-        script.http.get(f"/entries/{entry['id']}/files/{name}").raise_for_status()
+    entry = script.entry(search["entries"][0])
+    digests = [
+        script.download(entry=entry["id"], name=name, into=tmp_path / Path(name).name)
+        for name in entry["files"]
+    ]
+    assert entry["file_sha256"] in digests
 
 
 def _kill_work_horses(data: Path) -> int:

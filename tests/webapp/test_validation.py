@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
-from tests.webapp.conftest import People, Worker
+from tests.webapp.conftest import People, Worker, api_client
 from webapp.catalog import services
 from webapp.catalog.choices import UploadState
 from webapp.catalog.models import DataSet, Detector
@@ -98,6 +99,17 @@ def test_uploads_are_checked_by_a_worker(
     assert rings.images == {"train": 24, "val": 12, "test": 12}
     assert (len(rings.version), len(rings.names)) == (64, 147)
     assert (rings.path / "data.yaml").is_file()
+    assert [facts["split"] for facts in rings.thumbnails] == sorted(
+        ["train", "val", "test"] * 4, key=["train", "val", "test"].index
+    )
+    assert all(facts["boxes"] for facts in rings.thumbnails)
+    picture = api_client(people.owner).get(f"/data-sets/{rings.pk}/0.webp")
+    assert picture.status_code == 404  # a page's address: tokens are for the API
+    browser = Client()
+    browser.force_login(people.owner)
+    picture = browser.get(f"/data-sets/{rings.pk}/0.webp")
+    assert (picture.status_code, picture["Content-Type"]) == (200, "image/webp")
+    assert browser.get(f"/data-sets/{rings.pk}/12.webp").status_code == 404
 
     assert not bait.exists()
     for what, upload in refused.items():

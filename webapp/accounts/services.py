@@ -118,8 +118,10 @@ def _folders(user: User) -> list[Path]:
 
 def _files(user: User) -> list[str]:
     models = Detector.objects.filter(owner=user).values_list("file", flat=True)
-    archives = DataSet.objects.filter(owner=user).values_list("archive", flat=True)
-    return [name for name in (*models, *archives) if name]
+    data_sets = DataSet.objects.filter(owner=user)
+    archives = data_sets.values_list("archive", flat=True)
+    thumbnails = [facts["file"] for row in data_sets for facts in row.thumbnails]
+    return [name for name in (*models, *archives, *thumbnails) if name]
 
 
 def _remove(folders: list[Path], files: list[str]) -> None:

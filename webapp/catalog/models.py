@@ -102,6 +102,9 @@ class DataSet(Upload):
     names = models.JSONField(default=list, help_text="class names, by index")
     images = models.JSONField(default=dict, help_text="images a split")
     boxes = models.JSONField(default=dict, help_text="{split: {class name: boxes}}")
+    thumbnails = models.JSONField(
+        default=list, help_text="engine.thumbnails' facts; file is a name in the storage"
+    )
 
     class Meta(Upload.Meta):
         verbose_name = "data set"

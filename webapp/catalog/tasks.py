@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from django.core.files import File
+from django.core.files.storage import default_storage
 
 from webapp.catalog.choices import UploadState
 from webapp.catalog.files import local_path
@@ -12,6 +17,7 @@ from webapp.catalog.models import DataSet, Detector
 from webapp.catalog.services import data_set_folder
 
 if TYPE_CHECKING:
+    from engine.data import DataSet as Content
     from engine.loading import Model
     from webapp.jobs.context import JobContext
 
@@ -78,6 +84,8 @@ def validate_data_set(context: JobContext) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     archive = local_path(data_set.archive, sha256=data_set.sha256)
     info = data.validate_archive(archive, folder, seed=0)
+    context.progress(0.9, "making thumbnails")
+    thumbnails = _thumbnails(data_set, data.open_data(folder))
     context.check()
     facts = json.loads(json.dumps(info.to_json()))
     DataSet.objects.filter(pk=data_set.pk).update(
@@ -87,4 +95,19 @@ def validate_data_set(context: JobContext) -> None:
         names=[info.names[index] for index in sorted(info.names)],
         images=facts["images"],
         boxes=facts["boxes"],
+        thumbnails=thumbnails,
     )
+
+
+def _thumbnails(data_set: DataSet, content: Content) -> list[dict[str, Any]]:
+    """Thumbnails in the storage, where web processes of any machine can read them."""
+    from engine import thumbnails
+
+    rows = []
+    with tempfile.TemporaryDirectory() as work:
+        for made in thumbnails.make(content, Path(work) / "thumbnails"):
+            name = f"data-sets/{data_set.pk}/thumbnails/{made.file}"
+            default_storage.delete(name)  # of a run that was killed
+            with (Path(work) / "thumbnails" / made.file).open("rb") as file:
+                rows.append({**made.to_json(), "file": default_storage.save(name, File(file))})
+    return rows

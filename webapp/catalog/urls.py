@@ -12,4 +12,5 @@ urlpatterns = [
     path("data-sets/upload/", views.upload_data_set, name="upload-data-set"),
     path("data-sets/<str:data_set_id>/", views.data_set, name="data-set"),
     path("data-sets/<str:data_set_id>/state/", views.data_set_state, name="data-set-state"),
+    path("data-sets/<str:data_set_id>/<int:number>.webp", views.thumbnail, name="thumbnail"),
 ]

@@ -7,8 +7,10 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.core.files.storage import default_storage
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import cache_control
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -16,6 +18,7 @@ from webapp.catalog import services
 from webapp.catalog.forms import DataSetForm, ModelForm, UploadForm
 from webapp.catalog.labels import class_table
 from webapp.catalog.models import DataSet, Detector
+from webapp.catalog.pictures import pictures
 from webapp.errors import Refused
 from webapp.ui import svg
 from webapp.ui.people import signed_in
@@ -73,6 +76,20 @@ def data_set_state(request: HttpRequest, data_set_id: str) -> HttpResponse:
     return render(request, "catalog/_data_set_state.html", _data_set(request, data_set_id))
 
 
+@require_safe
+@cache_control(private=True, max_age=86_400, immutable=True)
+def thumbnail(request: HttpRequest, data_set_id: str, number: int) -> FileResponse:
+    """A small picture of the data set, for whoever may see it."""
+    found = get_object_or_404(DataSet.objects.visible_to(request.user), pk=data_set_id)
+    if not (found.is_ready and 0 <= number < len(found.thumbnails)):
+        raise Http404(f"data set {data_set_id} has no picture {number}")
+    try:
+        file = default_storage.open(found.thumbnails[number]["file"])
+    except FileNotFoundError:
+        raise Http404(f"picture {number} of data set {data_set_id} is gone") from None
+    return FileResponse(file, content_type="image/webp")
+
+
 def _stored(request: HttpRequest, form: UploadForm, store: Callable[..., Stored]) -> Stored | None:
     """What ``store`` made of a valid form; None where the form must be shown (again)."""
     if request.method != "POST" or not form.is_valid():
@@ -117,6 +134,7 @@ def _data_set(request: HttpRequest, data_set_id: str) -> dict[str, object]:
         "data_set": found,
         "splits": _splits(found),
         "classes": class_table(found),
+        "pictures": pictures(found),
         "mine": found.is_owned_by(request.user),
     }
 

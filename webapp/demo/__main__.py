@@ -16,15 +16,14 @@ from types import FrameType
 
 from rich.console import Console
 
-from webapp.demo import tables
+from engine.remote import Client, SiteError, table
 from webapp.demo.checkpoint import FetchFailed
-from webapp.demo.client import ApiError, Client
 from webapp.demo.job import DemoFailed, MainJob, Outcome
 from webapp.demo.plan import FULL, QUICK, Plan
 from webapp.demo.progress import Bars
 from webapp.demo.stack import ROOT, Stack, StackFailed
 
-EXPECTED = (ApiError, DemoFailed, FetchFailed, OSError, StackFailed, ValueError)
+EXPECTED = (DemoFailed, FetchFailed, OSError, SiteError, StackFailed, ValueError)
 INTERRUPTED = 130
 
 
@@ -87,7 +86,7 @@ def _run(plan: Plan, *, out: Path, limit_s: float) -> None:
 
 
 def _report(console: Console, outcome: Outcome) -> None:
-    console.print(tables.leaderboard(outcome.entries))
+    console.print(table.leaderboard(outcome.entries))
     for target, found in outcome.summary.targets.items():
         console.print(f"{target}: {found.verdict.sentence}", markup=False, highlight=False)
         for arm in found.arms:

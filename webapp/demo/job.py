@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.remote import Client
+from engine.remote.client import Kind
+from engine.remote.progress import of_search
 from engine.summary import Summary
 from webapp.demo import checkpoint, molecules, summary
-from webapp.demo.client import Client
 from webapp.demo.plan import Plan
 from webapp.demo.progress import Bars
 from webapp.demo.stack import Stack
 
-POLL_S = 1.0
 CHECK_LIMIT_S = 600  # for the site to check an upload
-_STATES_AT_WORK = {"queued", "running", "waiting"}
 
 
 class DemoFailed(Exception):
@@ -98,58 +97,33 @@ class MainJob:
         self._bars.say(f"classes left out, their molecules dropped ({fewer}): {left_out or 'none'}")
         return self._upload("data-sets", "data set", archive, name="Molecule drawings")
 
-    def _upload(self, kind: str, title: str, path: Path, *, name: str) -> dict[str, Any]:
+    def _upload(self, kind: Kind, title: str, path: Path, *, name: str) -> dict[str, Any]:
         def sent(fraction: float) -> None:
             self._bars.update(title, fraction=0.7 + 0.2 * fraction, text="uploading")
 
-        upload = self._client.upload(kind, path, name=name, progress=sent)
-        deadline = time.monotonic() + CHECK_LIMIT_S
-        while True:
+        def seen(found: dict[str, Any]) -> None:
             self._stack.check()
-            found = self._client.upload_state(kind, upload)
-            if found["state"] == "ready":
-                self._bars.update(title, fraction=1.0, text=f"ready, id {upload}")
-                return found
-            if found["state"] == "refused":
-                raise DemoFailed(f"the site refused {path.name}: {found['reason']}")
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"{path.name} is still {found['state']} after {CHECK_LIMIT_S} s")
             self._bars.update(title, fraction=0.9, text=f"the site checks it: {found['state']}")
-            time.sleep(POLL_S)
+
+        made = self._client.upload(path, kind=kind, name=name, progress=sent)
+        found = self._client.ready(kind, made["id"], limit_s=CHECK_LIMIT_S, seen=seen)
+        self._bars.update(title, fraction=1.0, text=f"ready, id {found['id']}")
+        return found
 
     def _follow(self, request: str, *, limit_s: float) -> list[dict[str, Any]]:
         """The searches of the request, all of them finished."""
-        deadline = time.monotonic() + limit_s
-        while True:
+        searches: list[dict[str, Any]] = []
+        for found in self._client.watch(request, limit_s=limit_s):
             self._stack.check()
-            found = self._client.request(request)
-            searches: list[dict[str, Any]] = found["searches"]
+            searches = found["searches"]
             for search in searches:
-                self._show(search)
-            bad = [s for s in searches if s["state"] not in {*_STATES_AT_WORK, "finished"}]
-            if bad:
-                reason = bad[0]["reason"] or "no reason given"
-                raise DemoFailed(f"search for {bad[0]['target']} {bad[0]['state']}: {reason}")
-            if all(search["state"] == "finished" for search in searches):
-                return searches
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"the searches were not done after {limit_s / 60:.0f} minutes")
-            time.sleep(POLL_S)
-
-    def _show(self, search: dict[str, Any]) -> None:
-        if search["state"] == "finished":
-            self._bars.update(search["target"], fraction=1.0, text="done")
-            return
-        title = {stage["name"]: stage["title"] for stage in search["stages"]}
-        said = dict.fromkeys((title.get(search["stage"]), search["message"]))  # often the same
-        text = ": ".join(part for part in said if part)
-        if search["position"]:
-            text = f"number {search['position']} in the queue"
-        for other in search["waiting"][:1]:
-            text = f"{other['title']}: {other['fraction']:.0%} {other['message']}"
-        self._bars.update(
-            search["target"], fraction=min(search["fraction"], 0.99), text=text or search["state"]
-        )
+                fraction, text = of_search(search)
+                self._bars.update(search["target"], fraction=fraction, text=text)
+        for search in searches:
+            if search["state"] != "finished":
+                reason = search["reason"] or "no reason given"
+                raise DemoFailed(f"search for {search['target']} {search['state']}: {reason}")
+        return searches
 
     def _collect(self, searches: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Path]]:
         """The leaderboard's entries for the targets, and the files of ours, downloaded."""
@@ -157,7 +131,7 @@ class MainJob:
         files: list[Path] = []
         ours = {entry for search in searches for entry in search["entries"]}
         for target in self._plan.targets:
-            entries += self._client.leaderboard(target=target)
+            entries += self._client.entries(target=target)
         for entry in entries:
             if entry["id"] not in ours:
                 continue

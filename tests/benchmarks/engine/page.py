@@ -11,7 +11,7 @@ import matplotlib
 import pandas as pd
 
 from tests.benchmarks import numbers as numbers_of
-from tests.benchmarks.engine import bakeoff
+from tests.benchmarks.engine import bakeoff, hypervolume
 from tests.benchmarks.engine.testbed import Bed
 from tests.benchmarks.numbers import Number
 
@@ -22,7 +22,7 @@ matplotlib.rcParams["svg.hashsalt"] = "actnas"  # equal rows give an equal pictu
 def write(bed: Bed, found: Sequence[Number], folder: Path) -> None:
     """Writes the page, the JSON with every row, and the pictures, into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    kinds = ("predict", "bakeoff-truth", "bakeoff-scores", "search", "minutes")
+    kinds = ("predict", "bakeoff-truth", "bakeoff-scores", "hypervolume", "search", "minutes")
     rows = {kind: bed.rows.of(kind) for kind in kinds}
     document = {
         "schema": "actnas.numbers/1",
@@ -41,6 +41,8 @@ def write(bed: Bed, found: Sequence[Number], folder: Path) -> None:
         _predictions(rows["predict"], folder),
         "## Estimators against training",
         _estimators(bed),
+        "## Ways to choose five mixes",
+        _ways(bed),
         "## Machines",
         _machines(rows),
     ]
@@ -108,6 +110,20 @@ def _estimators(bed: Bed) -> str:
         f"{len(bakeoff.SEEDS)} seeds; the margin is to NWOT."
     )
     return f"{said}\n\n{frame[columns].round(3).to_markdown(index=False)}"
+
+
+def _ways(bed: Bed) -> str:
+    frame = hypervolume.table(bed)
+    if frame is None:
+        return "Not measured yet."
+    said = (
+        f"Five latency levels on {hypervolume.TARGET} (modelled), one pick a level, equal gradient "
+        f"steps: {hypervolume.SUPERNET} supernet epochs and {hypervolume.FINETUNE} a pick, or "
+        f"{hypervolume.ALONE} a pick. mAP50-95 is of the int8 file on {hypervolume.SCORED} test "
+        f"images, loss against the reference arm; the area is what the picks dominate up to "
+        f"{hypervolume.REFERENCE_POINT}."
+    )
+    return f"{said}\n\n{frame.round(5).to_markdown(index=False)}"
 
 
 def _machines(rows: dict[str, list[dict[str, Any]]]) -> str:

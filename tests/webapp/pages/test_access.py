@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.test import Client
 
 from tests.webapp.pages.conftest import World
@@ -27,7 +29,9 @@ def test_what_is_private_is_not_there_for_others(world: World, browse: Browse) -
     request = world.running()
     SearchRequest.objects.update(visibility="private")
     Detector.objects.update(visibility="private")
-    DataSet.objects.update(visibility="private")
+    picture = default_storage.save("data-sets/alice/thumbnails/0.webp", ContentFile(b"RIFF"))
+    facts = {"file": picture, "split": "train", "width": 8, "height": 8, "boxes": []}
+    DataSet.objects.update(visibility="private", thumbnails=[{**facts, "all_boxes": 0}])
     for path in (
         f"/entries/{entry.pk}/",
         f"/searches/{request.pk}/",
@@ -35,6 +39,7 @@ def test_what_is_private_is_not_there_for_others(world: World, browse: Browse) -
         f"/models/{world.model.pk}/",
         f"/models/{world.model.pk}/state/",
         f"/data-sets/{world.data.pk}/",
+        f"/data-sets/{world.data.pk}/0.webp",
     ):
         assert statuses(world, browse, path) == (200, 404, 404), path
     download = f"/entries/{entry.pk}/files/assignment.json"

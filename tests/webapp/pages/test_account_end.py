@@ -56,6 +56,8 @@ def test_everything_goes_with_the_account(world: World, browse: Browse) -> None:
     assert folder.is_dir()
     running = world.running().searches.get().job
     world.model.file.save("cheshire.pt", ContentFile(b"weights"))
+    picture = default_storage.save("data-sets/alice/thumbnails/0.webp", ContentFile(b"RIFF"))
+    DataSet.objects.filter(pk=world.data.pk).update(thumbnails=[{"file": picture}])
     stored = str(world.model.file.name)
     theirs = _entry_of(world, world.hatter)
     kept = snapshots.take(
@@ -71,6 +73,7 @@ def test_everything_goes_with_the_account(world: World, browse: Browse) -> None:
     assert not SearchRequest.objects.exclude(owner=world.hatter).exists()
     assert not folder.exists()
     assert not default_storage.exists(stored)
+    assert not default_storage.exists(picture)
     assert running is not None
     assert not type(running).objects.filter(pk=running.pk).exists()
     assert list(kept.rows.values_list("entry", flat=True)) == [theirs.pk]

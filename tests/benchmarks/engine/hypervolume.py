@@ -1,0 +1,329 @@
+"""Ways to choose five mixes, side by side: the same gradient steps, the same latency levels.
+
+Every way gives one pick a level. All picks start from the same adapted weights; a way that trains a
+supernet pays for it out of its picks' steps. Each pick is converted, costed and scored as the
+published file is. What counts is the area of (latency ratio, loss) that a way's picks dominate.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from devices import runtimes, targets
+from devices.assignment import Assignment
+from devices.protocol import Settings
+from engine import costs, evaluation
+from engine.costs import CostTable, arms
+from engine.costs.table import Matrix
+from engine.estimators import ScoreCache
+from engine.estimators.base import Inputs
+from engine.estimators.nwot import Nwot
+from engine.estimators.supernet_map import SupernetMap
+from engine.loading import load
+from engine.solvers import Problem, Solution, greedy, milp, nsga2
+from engine.stages.accuracy import NWOT_IMAGES, never_free
+from engine.training import TrainingSettings, TrainingSpec
+from engine.training.run import ESTIMATES, EXPORTED, load_weights
+from tests.benchmarks.engine.testbed import MIN_BOXES, SIZE, Bed
+from tests.benchmarks.numbers import Number
+
+TARGET = "npu-ethos-u55-128-int8"
+ACTIVATIONS = ("silu", "relu", "leaky_relu", "hardswish")
+TRAIN, SCORED = 300, 500  # images
+PICKS = 5
+SUPERNET, FINETUNE = 5, 2  # epochs
+ALONE = (SUPERNET + PICKS * FINETUNE) // PICKS  # epochs of a pick that needs no supernet
+REFERENCE_POINT = (1.0, 0.05)  # latency ratio, loss of mAP50-95
+SEEDS = (0,)
+SAME = 1e-3  # of a ratio: how far below its level a random mix may not lie
+NEAR = 0.04
+SETTINGS = Settings(max_seconds=60.0, half_width=0.004, max_blocks=60, seed=3)
+WAYS = ("supernet", "paper", "greedy", "nsga2", "random", "uniform")
+_TAUGHT_BY_SUPERNET = ("supernet", "greedy", "nsga2")
+
+
+def run(bed: Bed) -> None:
+    """Adds the rows that are missing: a training, a conversion and a scoring a pick."""
+    for seed in SEEDS:
+        chosen = _Choice(bed, seed)
+        for way in WAYS:
+            for level in range(PICKS):
+                _pick(bed, way, level, seed, chosen)
+        _pick(bed, "reference", 0, seed, chosen)
+
+
+def _inputs(bed: Bed, way: str, level: int, seed: int) -> dict[str, Any]:
+    return {
+        "way": way,
+        "level": level,
+        "target": TARGET,
+        "model": bed.model.sha256,
+        "data": bed.data_set(TRAIN).info().sha256,
+        "epochs": {"supernet": SUPERNET, "finetune": FINETUNE, "alone": ALONE},
+        "activations": list(ACTIVATIONS),
+        "images": SCORED,
+        "seed": seed,
+    }
+
+
+def _settings(seed: int) -> TrainingSettings:
+    return TrainingSettings(
+        imgsz=SIZE,
+        activations=ACTIVATIONS,
+        supernet_epochs=SUPERNET,
+        finetune_epochs=FINETUNE,
+        seed=seed,
+    )
+
+
+def _spec(bed: Bed, seed: int) -> TrainingSpec:
+    return TrainingSpec(
+        phase="adapt",
+        model=str(bed.model.path),
+        model_sha256=bed.model.sha256,
+        data=str(bed.data(TRAIN)),
+        data_sha256=bed.data_set(TRAIN).info().sha256,
+        settings=_settings(seed),
+    )
+
+
+def _training(bed: Bed, way: str, mix: Assignment, seed: int) -> TrainingSpec:
+    spec = _spec(bed, seed)
+    if way == "reference":  # what a pick of the supernet lives through, without the supernet
+        return replace(spec, phase="alone")
+    if way in _TAUGHT_BY_SUPERNET:
+        return replace(spec, phase="finetune", assignment=mix)
+    alone = replace(spec.settings, supernet_epochs=ALONE - 1, finetune_epochs=1)
+    return replace(spec, phase="alone", assignment=mix, settings=alone)
+
+
+class _Choice:
+    """The picks of every way. What several ways need is made once, and only when asked for."""
+
+    def __init__(self, bed: Bed, seed: int) -> None:
+        self._bed, self._seed = bed, seed
+        self._tables: dict[str, CostTable] = {}
+        self._penalties: dict[str, Matrix] = {}
+
+    def mix(self, way: str, level: int) -> Assignment | None:
+        """The pick of a way at a level; None where the way has fewer."""
+        if way == "reference":
+            return self._bed.original
+        if way == "uniform":
+            names = ACTIVATIONS[1:]
+            sites = self._bed.original.sites
+            return Assignment.uniform(sites, names[level]) if level < len(names) else None
+        kind = "paper" if way == "paper" else "supernet"
+        table = self._table("one_at_a_time" if way == "paper" else "uniform_profile")
+        problem = Problem(table, self._penalty(kind, table), max_latency_ratio=self.level(level))
+        if way == "random":
+            return self._random(problem, level)
+        if way == "supernet":
+            return self._best(milp.k_best(problem, 3, min_distance=3))
+        solve = {"paper": milp.solve, "greedy": greedy.solve, "nsga2": nsga2.solve}[way]
+        return solve(problem, seed=self._seed).assignment
+
+    def level(self, number: int) -> float:
+        """Latency ratios from near the fastest mix to near the original, evenly."""
+        table = self._table("uniform_profile")
+        fastest = milp.fastest(Problem(table, np.zeros_like(table.ms))).latency_ratio
+        return fastest + (1 - fastest) * (number + 0.5) / PICKS
+
+    def _table(self, way: str) -> CostTable:
+        if way not in self._tables:
+            setup = costs.Setup(
+                measure=self._bed.measure,
+                target=TARGET,
+                base=self._bed.base,
+                original=self._bed.original,
+                activations=ACTIVATIONS,
+                calibration=self._bed.calibration,
+                settings=SETTINGS,
+            )
+            self._tables[way] = costs.get(way)(setup)
+        return self._tables[way]
+
+    def _penalty(self, kind: str, table: CostTable) -> Matrix:
+        if kind not in self._penalties:
+            make = self._nwot if kind == "paper" else self._supernet
+            self._penalties[kind] = make(table)
+        return self._penalties[kind]
+
+    def _nwot(self, table: CostTable) -> Matrix:
+        """Minus the NWOT gain of every one-swap model, under the adapted weights."""
+        bed, original = self._bed, self._bed.original
+        model = load(bed.model.path, imgsz=SIZE)
+        assert model.net is not None
+        load_weights(model.net, bed.services.train(_spec(bed, self._seed)))
+        swaps = {
+            (row, column): original.replace({site: name})
+            for row, (site, own) in enumerate(original)
+            for column, name in enumerate(table.activations)
+            if name != own
+        }
+        scores = Nwot(batch=NWOT_IMAGES).score(
+            model.net,
+            [original, *swaps.values()],
+            Inputs(images=bed.data_set(TRAIN).arrays("train", SIZE, limit=128).images),
+            seed=self._seed,
+            cache=ScoreCache(bed.work / "scores"),
+        )
+        values = np.zeros(table.ms.shape)
+        for place, score in zip(swaps, scores[1:], strict=True):
+            values[place] = scores[0] - score
+        return values
+
+    def _supernet(self, table: CostTable) -> Matrix:
+        bed = self._bed
+        folder = bed.services.train(replace(_spec(bed, self._seed), phase="estimate"))
+        found = json.loads((folder / ESTIMATES).read_text())
+        values = np.full(table.ms.shape, np.nan)
+        for row, site in enumerate(found["sites"]):
+            for column, name in enumerate(found["activations"]):
+                values[table.rows[site], table.columns[name]] = found["penalty"][row][column]
+        return never_free(values, table)
+
+    def _best(self, solutions: list[Solution]) -> Assignment:
+        """The one with the highest val mAP under the supernet's weights."""
+        bed = self._bed
+        mixes = [solution.assignment for solution in solutions]
+        model = load(bed.model.path, imgsz=SIZE)
+        assert model.net is not None
+        load_weights(
+            model.net, bed.services.train(replace(_spec(bed, self._seed), phase="supernet"))
+        )
+        data = bed.data_set(TRAIN)
+        given = Inputs(
+            images=data.arrays("train", SIZE, limit=128).images,
+            split=data.arrays("val", SIZE),
+            names=model.names,
+            trained=ACTIVATIONS,
+        )
+        scores = SupernetMap().score(
+            model.net, mixes, given, seed=self._seed, cache=ScoreCache(bed.work / "scores")
+        )
+        return mixes[int(np.argmax(scores))]
+
+    def _random(self, problem: Problem, level: int) -> Assignment:
+        """The first random mix just below the level, so that it is compared like with like."""
+        rng = np.random.default_rng([self._seed, level])
+        limit = self.level(level)
+        while True:
+            drawn = problem.draw(rng, 256)
+            ratios = problem.latency.rows(drawn)[:, 0]
+            fitting = np.nonzero((ratios <= limit - SAME) & (ratios >= limit - NEAR))[0]
+            if fitting.size:
+                return problem.assignment(drawn[fitting[0]])
+
+
+def _pick(bed: Bed, way: str, level: int, seed: int, chosen: _Choice) -> None:
+    def make() -> dict[str, Any]:
+        mix = chosen.mix(way, level)
+        if mix is None:
+            return {"mix": None}
+        spec = _training(bed, way, mix, seed)
+        folder = bed.services.train(spec)
+        return {"mix": mix.to_json(), "training": spec.hash, **_figures(bed, folder, mix)}
+
+    bed.rows.add("hypervolume", _inputs(bed, way, level, seed), make)
+
+
+def _figures(bed: Bed, folder: Any, mix: Assignment) -> dict[str, Any]:
+    """Latency ratio of the mix, and mAP of the trained file in the target's own format."""
+    target = targets.get(TARGET)
+    runtime = runtimes.get(target)
+    calibration = np.load(bed.calibration.path)["images"]
+    out = folder / f"model.{TARGET}{runtime.suffix}"
+    runtime.convert(folder / EXPORTED, target=target, out=out, calibration=calibration)
+    result = bed.measure(
+        arms.job(
+            id=f"hypervolume-{mix.hash}",
+            target=TARGET,
+            base=bed.base,
+            arms={arms.BASELINE: bed.original, "pick": mix},
+            calibration=bed.calibration,
+            settings=SETTINGS,
+            profile=False,
+        )
+    )
+    sessions = [runtime.open(out, threads=1) for _ in range(2)]
+    try:
+        found = evaluation.evaluate(
+            sessions[0].run,
+            bed.data_set(TRAIN).arrays("test", SIZE, limit=SCORED),
+            also=[session.run for session in sessions[1:]],
+            names=bed.model.names,
+            min_boxes=MIN_BOXES,
+        )
+    finally:
+        for session in sessions:
+            session.close()
+    return {
+        "latency_ratio": arms.find(result, "pick").ratio,
+        "map50_95": found.map50_95,
+        "map50": found.map50,
+        "memory": {
+            name: arm.memory.model_dump(mode="json")
+            for name in (arms.BASELINE, "pick")
+            if (arm := arms.find(result, name)).memory is not None
+        },
+    }
+
+
+def area(points: list[tuple[float, float]]) -> float:
+    """The area between the points (both to be made small) and REFERENCE_POINT."""
+    right, top = REFERENCE_POINT
+    total = 0.0
+    for x, y in sorted(points):
+        if x < right and y < top:
+            total += (right - x) * (top - y)
+            top = y
+    return total
+
+
+def table(bed: Bed) -> pd.DataFrame | None:
+    """A row a way and seed: its area, and its picks; None while rows are missing."""
+    rows = []
+    for seed in SEEDS:
+        reference = bed.rows.find("hypervolume", _inputs(bed, "reference", 0, seed))
+        if reference is None:
+            return None
+        for way in WAYS:
+            found = [
+                bed.rows.find("hypervolume", _inputs(bed, way, level, seed))
+                for level in range(PICKS)
+            ]
+            if any(row is None for row in found):
+                return None
+            picks = [row["values"] for row in found if row and row["values"]["mix"]]
+            best = reference["values"]["map50_95"]
+            points = [(pick["latency_ratio"], best - pick["map50_95"]) for pick in picks]
+            said = ", ".join(f"{x:.3f} at {y:+.4f}" for x, y in sorted(points))
+            rows.append({"way": way, "seed": seed, "area": area(points), "ratio at loss": said})
+    return pd.DataFrame(rows)
+
+
+def numbers(bed: Bed) -> list[Number]:
+    """hypervolume_vs_paper, and the same against every other way."""
+    return [_against(bed, "paper", 1.1), *(_against(bed, way, 1.0) for way in WAYS[2:])]
+
+
+def _against(bed: Bed, way: str, bound: float) -> Number:
+    name = f"hypervolume_vs_{way}"
+    found = table(bed)
+    if found is None:
+        return Number(name, "times", (">=", bound))
+    areas = found.set_index(["way", "seed"])["area"]
+    shares = [_share(areas[("supernet", seed)], areas[(way, seed)]) for seed in SEEDS]
+    note = f"{PICKS} picks a way on {TARGET} (modelled), {len(SEEDS)} seed(s)"
+    interval = (min(shares), max(shares)) if len(shares) > 1 else None
+    return Number(name, "times", (">=", bound), float(np.mean(shares)), interval, note)
+
+
+def _share(ours: float, theirs: float) -> float:
+    return ours / theirs if theirs > 0 else float("inf")

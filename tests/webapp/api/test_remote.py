@@ -1,0 +1,202 @@
+"""A script's client and ``actnas remote`` against the running API."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pytest_django.live_server_helper import LiveServer
+
+from engine import cli
+from engine.remote import Client, SiteError, SiteRefused
+from tests.webapp.api.test_leaderboard import CPU, NPU, publish
+from tests.webapp.conftest import People
+from webapp.accounts.models import ApiToken
+from webapp.catalog.models import Detector
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def alice(
+    live_server: LiveServer, people: People, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Client]:
+    """Alice's client; the environment is what her shell holds."""
+    _, token = ApiToken.objects.issue(user=people.owner, name="test")
+    monkeypatch.setenv("ACTNAS_SITE", live_server.url)
+    monkeypatch.setenv("ACTNAS_TOKEN", token)
+    with Client(live_server.url, token=token) as client:
+        yield client
+
+
+def remote(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    status = cli.main(["remote", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_a_new_user_signs_up(live_server: LiveServer) -> None:
+    with Client(live_server.url) as client:
+        token = client.sign_up(username="scripted", password="a-curious-password-7")
+    with Client(live_server.url, token=token) as again:
+        assert {target["id"] for target in again.targets()} >= {CPU, NPU}
+
+
+def test_the_leaderboard_is_a_table_over_all_pages(alice: Client, people: People) -> None:
+    for seed in range(3):
+        publish(people, seed=seed)
+    publish(people, target=NPU)
+    entries = list(alice.entries(target=CPU))
+    frame = alice.leaderboard(target=CPU)
+    assert list(frame["id"]) == [entry["id"] for entry in entries]
+    assert set(frame["target"]) == {CPU}
+    assert (frame["latency_ratio_low"] <= frame["latency_ratio"]).all()
+    assert len(alice.leaderboard()) > len(frame)
+
+
+def test_the_leaderboard_command(
+    alice: Client, people: People, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(people)
+    status, out, err = remote(capsys, "leaderboard", "--target", CPU)
+    assert (status, err) == (0, "")
+    assert CPU in out
+    board = tmp_path / "board.csv"
+    status, out, _ = remote(capsys, "leaderboard", "--target", CPU, "--json", "--out", board)
+    entries = json.loads(out)["entries"]
+    assert list(pd.read_csv(board)["id"]) == [entry["id"] for entry in entries]
+    status, _, err = remote(capsys, "leaderboard", "--out", tmp_path / "board.xls")
+    assert status == 2
+    assert "ends in neither .csv nor .parquet" in err
+
+
+def test_an_entrys_files_are_downloaded_whole(
+    alice: Client, people: People, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = publish(people)[0]
+    found = alice.entry(entry.pk)
+    status, out, err = remote(capsys, "download", entry.pk, "--out", tmp_path / "files", "--json")
+    assert status == 0, err
+    written = json.loads(out)["files"]
+    assert {Path(path).name for path in written} == {Path(name).name for name in found["files"]}
+    for path, digest in written.items():
+        assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == digest
+    status, _, err = remote(capsys, "download", entry.pk, "--file", "../secret", "--out", tmp_path)
+    assert status == 2
+    assert f"entry {entry.pk} has no file '../secret'; it has" in err
+
+
+def test_what_the_site_refuses_is_bad_input(
+    alice: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.exe"
+    model.write_bytes(b"MZ")
+    for arguments, said in (
+        (["upload", model], "422"),
+        (["watch", "nothing"], "no request 'nothing'"),
+        (["search", "--model", "nothing", "--target", CPU], "no model 'nothing'"),
+        (["upload", tmp_path / "gone.pt"], "no model or data set file"),
+    ):
+        status, out, err = remote(capsys, *arguments)
+        assert (status, out) == (2, "")
+        assert said in err
+    assert not Detector.objects.exists()
+
+
+def test_a_site_must_be_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ACTNAS_SITE", raising=False)
+    status, _, err = remote(capsys, "leaderboard")
+    assert status == 2
+    assert "no site: give --site URL or set ACTNAS_SITE" in err
+
+
+def test_a_silent_site_is_an_error_after_some_attempts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    with closed_port() as url:
+        status, _, err = remote(capsys, "leaderboard", "--site", url)
+    assert status == 1
+    assert "GET leaderboard" in err
+
+
+def test_a_busy_site_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is created carries the same key each time, so that it is created once."""
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    busy = (429, {"Retry-After": "7", "Content-Type": "application/problem+json"}, b"{}")
+    done = (201, {"Content-Type": "application/json"}, b'{"id": "abc"}')
+    with answering([busy, busy, done]) as (url, seen), Client(url) as client:
+        assert client.search({"model": "m"}) == {"id": "abc"}
+    assert pauses == [7.0, 7.0]
+    assert len({key for _, key in seen}) == 1
+    assert len(seen) == 3
+
+
+def test_a_download_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    cut = (200, {"Content-Length": "1000"}, b"only this")
+    with answering([cut]) as (url, _), Client(url) as client:
+        with pytest.raises(SiteError, match=r"GET model\.onnx of entry e"):
+            client.download(entry="e", name="model.onnx", into=tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refusals_carry_their_code() -> None:
+    problem = {"detail": "imgsz is 100; accepted: multiples of 32", "code": "not-accepted"}
+    answer = (422, {"Content-Type": "application/problem+json"}, json.dumps(problem).encode())
+    with answering([answer]) as (url, _), Client(url) as client:
+        with pytest.raises(SiteRefused, match="422 imgsz is 100") as caught:
+            client.search({})
+    assert caught.value.code == "not-accepted"
+
+
+@contextmanager
+def closed_port() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.server_close()
+    yield f"http://127.0.0.1:{server.server_port}"
+
+
+@contextmanager
+def answering(
+    answers: list[tuple[int, dict[str, str], bytes]],
+) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+    """A server that gives these answers, one a request; and the (path, key) that it saw."""
+    seen: list[tuple[str, str | None]] = []
+    left = iter(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            self.rfile.read(length)
+            seen.append((self.path, self.headers.get("Idempotency-Key")))
+            status, headers, body = next(left)
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        server.server_close()
