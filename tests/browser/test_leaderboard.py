@@ -33,9 +33,9 @@ def test_measured_and_modelled_stand_apart(page: Page, site: Site) -> None:
     expect(page.locator("#content").get_by_text("modelled")).to_have_count(1)  # the other's tab
     page.get_by_role("link", name=re.compile("Ethos-U55")).click()
     expect(page.get_by_role("heading", name=re.compile("Ethos-U55"))).to_be_visible()
-    rows = page.get_by_role("row").all_inner_texts()[1:]
-    assert len(rows) == 4
-    assert all("modelled" in row for row in rows)
+    rows = page.get_by_role("row")
+    expect(rows).to_have_count(1 + 4)
+    assert all("modelled" in row for row in rows.all_inner_texts()[1:])
 
 
 def test_the_address_holds_the_whole_selection(page: Page, site: Site) -> None:
