@@ -36,7 +36,7 @@ class Thumbnail:
 def make(data_set: DataSet, into: Path, *, each: int = EACH) -> list[Thumbnail]:
     """``each`` images of every split, evenly over it, as WebP files in the new folder ``into``."""
     into.mkdir(parents=True)
-    made = []
+    made: list[Thumbnail] = []
     for split in SPLITS:
         paths = data_set.splits.get(split, [])
         for index in np.unique(np.linspace(0, len(paths) - 1, min(each, len(paths))).astype(int)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from engine.remote import Client
 
 SITE, TOKEN = "ACTNAS_SITE", "ACTNAS_TOKEN"
+WISHES = (
+    *("data_set", "recipe", "max_latency_ratio", "max_memory_ratio", "max_map_loss"),
+    *("time_limit_min", "epochs", "seed", "imgsz", "distil", "name", "visibility"),
+)
+WIDE = 150  # columns of a table that goes into a file or a pipe
 
 
 def add_arguments(top: argparse.ArgumentParser) -> None:
@@ -93,9 +99,7 @@ def _upload(client: Client, options: argparse.Namespace) -> Outcome:
 
 
 def _search(client: Client, options: argparse.Namespace) -> Outcome:
-    names = ("data_set", "recipe", "max_latency_ratio", "max_memory_ratio", "max_map_loss")
-    names += ("time_limit_min", "epochs", "seed", "imgsz", "distil", "name", "visibility")
-    given = {name: getattr(options, name) for name in names}
+    given = {name: getattr(options, name) for name in WISHES}
     wish: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     wish |= {"model": options.model, "targets": options.target}
     if options.activations is not None:
@@ -181,7 +185,8 @@ def _leaderboard(client: Client, options: argparse.Namespace) -> Outcome:
 
         from engine.remote.table import leaderboard
 
-        Console().print(leaderboard(entries))
+        wide = None if sys.stdout.isatty() else WIDE
+        Console(width=wide).print(leaderboard(entries))
 
     return {"schema": "actnas.leaderboard/1", "entries": entries}, show
 

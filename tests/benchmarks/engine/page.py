@@ -60,10 +60,11 @@ def _predictions(rows: list[dict[str, Any]], folder: Path) -> str:
             "mean error (ratio)": round(row["values"]["agreement"]["mean_abs_error"], 4),
             "Spearman": round(row["values"]["agreement"]["spearman"] or float("nan"), 3),
             "mixes": row["values"]["agreement"]["n"],
+            "lease (s)": row["inputs"]["settings"]["max_seconds"],
             "device time (s)": round(row["values"]["table_device_s"], 1),
         }
         for row in rows
-    ).sort_values(["target", "cost model"])
+    ).sort_values(["target", "cost model", "lease (s)"])
     pictures = [
         f"![{row['inputs']['target']}]({_picture(row, folder)})"
         for row in rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ NAMES = {
     "npu-ethos-u55-128-int8": "predict_u55",
 }
 SETTINGS = Settings(max_seconds=60.0, half_width=0.004, max_blocks=60, seed=1)
+# What the two ways to fill a table of 57 sites x 4 alternatives may measure for, in seconds.
+OURS, THEIRS = 45.0, 600.0
 
 
 def run(bed: Bed) -> None:
@@ -39,11 +42,18 @@ def run(bed: Bed) -> None:
     for target, activations in PREDICTED.items():
         _row(bed, target, "combined", activations)
     for target in ("cpu-openvino-fp32", "cpu-onnxruntime-int8"):
-        for way in ("uniform_profile", "one_at_a_time"):
-            _row(bed, target, way, FIVE)
+        for way, seconds in (("uniform_profile", OURS), ("one_at_a_time", THEIRS)):
+            _row(bed, target, way, FIVE, seconds)
 
 
-def _row(bed: Bed, target: str, way: str, activations: tuple[str, ...]) -> None:
+def _row(
+    bed: Bed,
+    target: str,
+    way: str,
+    activations: tuple[str, ...],
+    seconds: float = SETTINGS.max_seconds,
+) -> None:
+    settings = SETTINGS.model_copy(update={"max_seconds": seconds})
     inputs = {
         "model": bed.model.sha256,
         "base": bed.base.sha256,
@@ -51,7 +61,7 @@ def _row(bed: Bed, target: str, way: str, activations: tuple[str, ...]) -> None:
         "cost_model": way,
         "activations": list(activations),
         "held_out": [HELD_OUT, HELD_OUT_SEED],
-        "settings": SETTINGS.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json"),
     }
 
     def make() -> dict[str, Any]:
@@ -62,13 +72,13 @@ def _row(bed: Bed, target: str, way: str, activations: tuple[str, ...]) -> None:
             original=bed.original,
             activations=activations,
             calibration=bed.calibration if targets.get(target).precision == "int8" else None,
-            settings=SETTINGS,
+            settings=settings,
             pairs=tuple(neighbours.edges(onnx.load(bed.base.path))),
         )
         table = costs.get(way)(setup)
         unseen = mixes.draw(bed.original, activations, HELD_OUT, seed=HELD_OUT_SEED)
         named = {arms.BASELINE: bed.original, **{f"mix {mix.hash}": mix for mix in unseen}}
-        result = setup.run("held-out", named, profile=False)
+        result = replace(setup, settings=SETTINGS).run("held-out", named, profile=False)
         truth = [arms.find(result, f"mix {mix.hash}") for mix in unseen]
         predicted = [table.predict_ratio(mix) for mix in unseen]
         return {
@@ -105,7 +115,7 @@ def numbers(bed: Bed) -> list[Number]:
                 error,
                 (error - half, error + half),
                 f"mean |predicted - {'modelled' if target.startswith('npu') else 'measured'}| of "
-                f"{agreed['n']} mixes never seen",
+                f"{agreed['n']} mixes never seen; {_relative(row):.2%} of the ratio",
             )
         )
         if not target.startswith("npu"):
@@ -118,8 +128,8 @@ def numbers(bed: Bed) -> list[Number]:
 def _cost_of_tables(rows: list[dict[str, Any]]) -> list[Number]:
     found = []
     for target in ("cpu-openvino-fp32", "cpu-onnxruntime-int8"):
-        ours = _find(rows, target, "uniform_profile", FIVE)
-        theirs = _find(rows, target, "one_at_a_time", FIVE)
+        ours = _find(rows, target, "uniform_profile", FIVE, OURS)
+        theirs = _find(rows, target, "one_at_a_time", FIVE, THEIRS)
         seconds = None if ours is None else float(ours["values"]["table_device_s"])
         found.append(Number(f"cost_table_device_s ({target})", "s", ("<=", 60.0), seconds))
         share, note = None, ""
@@ -139,11 +149,22 @@ def _cost_of_tables(rows: list[dict[str, Any]]) -> list[Number]:
     return found
 
 
+def _relative(row: dict[str, Any]) -> float:
+    """Mean error as a share of what was measured: mixes may be several times slower."""
+    pairs = zip(row["values"]["predicted"], row["values"]["measured"], strict=True)
+    return float(np.mean([abs(predicted - truth) / truth for predicted, truth in pairs]))
+
+
 def _find(
-    rows: list[dict[str, Any]], target: str, way: str, activations: tuple[str, ...]
+    rows: list[dict[str, Any]],
+    target: str,
+    way: str,
+    activations: tuple[str, ...],
+    seconds: float = SETTINGS.max_seconds,
 ) -> dict[str, Any] | None:
     wanted = {"target": target, "cost_model": way, "activations": list(activations)}
     for row in rows:
-        if all(row["inputs"][key] == value for key, value in wanted.items()):
+        same = all(row["inputs"][key] == value for key, value in wanted.items())
+        if same and row["inputs"]["settings"]["max_seconds"] == seconds:
             return row
     return None

@@ -37,9 +37,9 @@ def alice(
         yield client
 
 
-def remote(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+def remote(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     status = cli.main(["remote", *map(str, arguments)])
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     return status, captured.out, captured.err
 
 
@@ -63,39 +63,39 @@ def test_the_leaderboard_is_a_table_over_all_pages(alice: Client, people: People
 
 
 def test_the_leaderboard_command(
-    alice: Client, people: People, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alice: Client, people: People, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     publish(people)
-    status, out, err = remote(capsys, "leaderboard", "--target", CPU)
+    status, out, err = remote(capfd, "leaderboard", "--target", CPU)
     assert (status, err) == (0, "")
     assert CPU in out
     board = tmp_path / "board.csv"
-    status, out, _ = remote(capsys, "leaderboard", "--target", CPU, "--json", "--out", board)
+    status, out, _ = remote(capfd, "leaderboard", "--target", CPU, "--json", "--out", board)
     entries = json.loads(out)["entries"]
     assert list(pd.read_csv(board)["id"]) == [entry["id"] for entry in entries]
-    status, _, err = remote(capsys, "leaderboard", "--out", tmp_path / "board.xls")
+    status, _, err = remote(capfd, "leaderboard", "--out", tmp_path / "board.xls")
     assert status == 2
     assert "ends in neither .csv nor .parquet" in err
 
 
 def test_an_entrys_files_are_downloaded_whole(
-    alice: Client, people: People, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alice: Client, people: People, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     entry = publish(people)[0]
     found = alice.entry(entry.pk)
-    status, out, err = remote(capsys, "download", entry.pk, "--out", tmp_path / "files", "--json")
+    status, out, err = remote(capfd, "download", entry.pk, "--out", tmp_path / "files", "--json")
     assert status == 0, err
     written = json.loads(out)["files"]
     assert {Path(path).name for path in written} == {Path(name).name for name in found["files"]}
     for path, digest in written.items():
         assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == digest
-    status, _, err = remote(capsys, "download", entry.pk, "--file", "../secret", "--out", tmp_path)
+    status, _, err = remote(capfd, "download", entry.pk, "--file", "../secret", "--out", tmp_path)
     assert status == 2
     assert f"entry {entry.pk} has no file '../secret'; it has" in err
 
 
 def test_what_the_site_refuses_is_bad_input(
-    alice: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alice: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model = tmp_path / "model.exe"
     model.write_bytes(b"MZ")
@@ -105,27 +105,27 @@ def test_what_the_site_refuses_is_bad_input(
         (["search", "--model", "nothing", "--target", CPU], "no model 'nothing'"),
         (["upload", tmp_path / "gone.pt"], "no model or data set file"),
     ):
-        status, out, err = remote(capsys, *arguments)
+        status, out, err = remote(capfd, *arguments)
         assert (status, out) == (2, "")
         assert said in err
     assert not Detector.objects.exists()
 
 
 def test_a_site_must_be_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("ACTNAS_SITE", raising=False)
-    status, _, err = remote(capsys, "leaderboard")
+    status, _, err = remote(capfd, "leaderboard")
     assert status == 2
     assert "no site: give --site URL or set ACTNAS_SITE" in err
 
 
 def test_a_silent_site_is_an_error_after_some_attempts(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     with closed_port() as url:
-        status, _, err = remote(capsys, "leaderboard", "--site", url)
+        status, _, err = remote(capfd, "leaderboard", "--site", url)
     assert status == 1
     assert "GET leaderboard" in err
 
