@@ -4,10 +4,14 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """The request cannot be done as it stands; ``status`` is the HTTP status to answer with."""
+    """The request cannot be done as it stands; ``status`` is the HTTP status to answer with.
+
+    ``code`` is what programs know the problem by; empty: that of its status.
+    """
 
     status = 422
     title = "Cannot be done"
+    code = ""
 
 
 class TooLarge(Refused):
@@ -20,3 +24,11 @@ class NotReady(Refused):
 
     status = 409
     title = "Not in a state for that"
+
+
+class QuotaExceeded(Refused):
+    """The account may not use more than it does; ``str()`` says used, asked for and allowed."""
+
+    status = 403
+    title = "Quota used up"
+    code = "quota-exceeded"

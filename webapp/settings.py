@@ -182,6 +182,11 @@ ARTEFACTS = VAR / "artefacts"  # converted models, by content
 RATE_READS = env.number("ACTNAS_RATE_READS", 600)
 RATE_WRITES = env.number("ACTNAS_RATE_WRITES", 120)
 RATE_SIGN_IN = env.number("ACTNAS_RATE_SIGN_IN", 30)
+# What one account may use; 0: no limit. The administration pages can allow a user more or less.
+QUOTA_STORED_MIB = env.number("ACTNAS_QUOTA_STORED_MIB", 50 * 1024)
+QUOTA_SEARCHES_AT_ONCE = env.number("ACTNAS_QUOTA_SEARCHES_AT_ONCE", 50)
+QUOTA_SEARCHES_A_DAY = env.number("ACTNAS_QUOTA_SEARCHES_A_DAY", 200)
+QUOTA_DEVICE_S_A_DAY = env.number("ACTNAS_QUOTA_DEVICE_S_A_DAY", 12 * 3600)
 MAX_EPOCHS = 300
 MAX_TIME_LIMIT_MIN = 24 * 60
 

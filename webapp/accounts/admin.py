@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from webapp.accounts.models import ApiToken
+from webapp.accounts.models import Allowance, ApiToken
 
 
 @admin.register(ApiToken)
@@ -26,3 +26,25 @@ class ApiTokenAdmin(admin.ModelAdmin):
         for token in queryset:
             token.revoke()
         messages.info(request, f"{len(queryset)} tokens revoked")
+
+
+@admin.register(Allowance)
+class AllowanceAdmin(admin.ModelAdmin):
+    """What one user may use, where that differs from the site's limits."""
+
+    list_display = (
+        "user",
+        "stored_mib",
+        "searches_at_once",
+        "searches_a_day",
+        "device_s_a_day",
+        "note",
+    )
+    list_select_related = ("user",)
+    search_fields = ("user__username", "note")
+    autocomplete_fields = ("user",)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Allowance | None = None
+    ) -> tuple[str, ...]:
+        return () if obj is None else ("user",)

@@ -1,4 +1,4 @@
-"""API tokens. People are django.contrib.auth's users."""
+"""API tokens and allowances. People are django.contrib.auth's users."""
 
 from __future__ import annotations
 
@@ -87,3 +87,24 @@ class ApiToken(models.Model):
 
     def revoke(self) -> None:
         ApiToken.objects.filter(pk=self.pk, revoked__isnull=True).update(revoked=timezone.now())
+
+
+def _limit(what: str) -> models.PositiveIntegerField:
+    help_text = f"{what}; empty: the site's own limit, 0: no limit"
+    return models.PositiveIntegerField(null=True, blank=True, help_text=help_text)
+
+
+class Allowance(models.Model):
+    """What an administrator allows one user instead of the site's limits in the settings."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="allowance"
+    )
+    stored_mib = _limit("MiB of stored uploads")
+    searches_at_once = _limit("searches going on at once")
+    searches_a_day = _limit("searches started within 24 hours")
+    device_s_a_day = _limit("seconds on devices within 24 hours")
+    note = models.CharField(max_length=200, blank=True, help_text="why, for administrators")
+
+    def __str__(self) -> str:
+        return f"allowance of {self.user}"

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from webapp.accounts import services
+from webapp.accounts import quotas, services
 from webapp.accounts.forms import DeleteForm, MailForm, SignUpForm, TokenForm
 from webapp.accounts.models import ApiToken
 from webapp.errors import Refused
@@ -49,6 +49,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "requests": user.requests.select_related("detector").prefetch_related("searches__job")[
             :_RECENT
         ],
+        "quotas": quotas.quotas_of(user),
         "entries": user.entries.standing().defer("arms", "assignment", "files")[:_RECENT],
     }
     return render(request, "accounts/dashboard.html", context)

@@ -81,7 +81,7 @@ def install(api: NinjaAPI) -> None:
 
     @api.exception_handler(Refused)
     def refused(request: HttpRequest, error: Refused) -> HttpResponse:
-        return response(error.status, str(error), error.title)
+        return response(error.status, str(error), error.title, code=error.code)
 
     @api.exception_handler(BadRequest)
     @api.exception_handler(Unsupported)

@@ -56,6 +56,15 @@ class UserOut(Schema):
     username: str
 
 
+class QuotaOut(Schema):
+    name: str = Field(
+        description="stored_bytes, searches_at_once, searches_a_day or device_s_a_day"
+    )
+    unit: str = Field(description="bytes, searches or s")
+    used: int = Field(description="at once, or within the last 24 hours")
+    allowed: int | None = Field(description="null: no limit")
+
+
 class JobOut(Schema):
     state: str
     fraction: float = Field(description="0 to 1")

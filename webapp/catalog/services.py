@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models.fields.files import FieldFile
 
+from webapp.accounts import quotas
 from webapp.catalog.choices import UploadState, Visibility
 from webapp.catalog.models import DataSet, Detector, Upload
 from webapp.catalog.uploads import sha256_of
@@ -36,9 +37,10 @@ def upload_model(
     """Store a model and have it checked by a worker. Its content is not looked at here.
 
     Raises:
-        Refused: an empty file, a wrong suffix; TooLarge: above settings.MAX_MODEL_BYTES.
+        Refused: an empty file, a wrong suffix; TooLarge: above settings.MAX_MODEL_BYTES;
+        QuotaExceeded: the owner's uploads would be too large together.
     """
-    _check(file, suffixes=MODEL_SUFFIXES, limit=settings.MAX_MODEL_BYTES)
+    _check(file, owner=owner, suffixes=MODEL_SUFFIXES, limit=settings.MAX_MODEL_BYTES)
     detector = Detector(**_common(owner, file, name, visibility))
     _store(
         detector, detector.file, file, kind=Kind.VALIDATE_MODEL, limit_s=_VALIDATION_LIMIT_S // 3
@@ -56,9 +58,10 @@ def upload_data_set(
     """Store a zipped data set and have it checked and unpacked by a worker.
 
     Raises:
-        Refused: an empty file, a wrong suffix; TooLarge: above settings.MAX_DATA_SET_BYTES.
+        Refused: an empty file, a wrong suffix; TooLarge: above settings.MAX_DATA_SET_BYTES;
+        QuotaExceeded: the owner's uploads would be too large together.
     """
-    _check(file, suffixes=DATA_SET_SUFFIXES, limit=settings.MAX_DATA_SET_BYTES)
+    _check(file, owner=owner, suffixes=DATA_SET_SUFFIXES, limit=settings.MAX_DATA_SET_BYTES)
     data_set = DataSet(**_common(owner, file, name, visibility))
     _store(
         data_set,
@@ -105,7 +108,7 @@ def _common(owner: User, file: UploadedFile, name: str, visibility: str) -> dict
     }
 
 
-def _check(file: UploadedFile, *, suffixes: tuple[str, ...], limit: int) -> None:
+def _check(file: UploadedFile, *, owner: User, suffixes: tuple[str, ...], limit: int) -> None:
     name = file.name or ""
     if Path(name).suffix.lower() not in suffixes:
         raise Refused(f"file {name!r} is not accepted here; accepted: {', '.join(suffixes)}")
@@ -113,6 +116,7 @@ def _check(file: UploadedFile, *, suffixes: tuple[str, ...], limit: int) -> None
         raise Refused(f"file {name!r} is empty")
     if file.size > limit:
         raise TooLarge(f"file {name!r} has {file.size:,} bytes; the largest accepted has {limit:,}")
+    quotas.check_upload(owner, name=name, size=file.size)  # before it is stored
 
 
 def _store(
@@ -121,6 +125,8 @@ def _store(
     field.save(file.name or "upload", file, save=False)
     try:
         with transaction.atomic():
+            quotas.lock(upload.owner)  # another upload may have come in meanwhile
+            quotas.check_upload(upload.owner, name=upload.file_name, size=upload.size)
             upload.job = jobs.create(
                 kind=kind,
                 queue=queues.VALIDATE,

@@ -59,6 +59,9 @@ class Job(models.Model):
     fault = models.CharField(max_length=5, choices=Fault.choices, default=Fault.NONE, blank=True)
     error = models.CharField(max_length=60, blank=True, help_text="class of the exception")
     traceback = models.TextField(blank=True, help_text="for administrators")
+    device_s = models.FloatField(
+        null=True, help_text="for how many seconds its latest run had its device"
+    )
     attempt = models.PositiveSmallIntegerField(default=1)
     max_attempts = models.PositiveSmallIntegerField(default=3)
     claim = models.PositiveIntegerField(default=0, help_text="how often a worker took it")

@@ -91,10 +91,12 @@ def host_lease(context: JobContext, *, device: Device, exclusive: bool) -> Itera
             time.sleep(_POLL_S)
         context.on_beat(lambda: _keep(host_id, job))
     devices.update(state=DeviceState.RUNNING)
+    begun = time.monotonic()
     try:
         yield
     finally:
         devices.update(state=DeviceState.IDLE)
+        Job.objects.filter(pk=job.pk).update(device_s=time.monotonic() - begun)
         if exclusive:
             Host.objects.free(host_id, job=job)
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from devices import activations as catalog
+from webapp.accounts import quotas
 from webapp.catalog.choices import UploadState, Visibility
 from webapp.catalog.models import DataSet, Detector
 from webapp.errors import NotReady, Refused
@@ -24,6 +25,8 @@ from webapp.searches.choices import Recipe
 from webapp.searches.models import Search, SearchEvent, SearchRequest
 
 SEARCH_LIMIT_S = 6 * 3600
+BROKEN = (State.FAILED, State.CANCELLED)  # may be run again
+PAUSED = (State.PAUSED,)  # may be resumed
 DEFAULT_ACTIVATIONS = ("relu", "silu", "hardswish", "leaky_relu")
 
 
@@ -59,6 +62,7 @@ def create_request(
         devices.errors.BadRequest: an unknown target or activation; the message lists the known.
         Refused: a value out of its range, or a target that no device offers now.
         NotReady: the model or the data set has not passed its check.
+        QuotaExceeded: the owner may not begin so many searches now.
     """
     _check_wish(wish)
     if visibility not in Visibility.values:
@@ -73,6 +77,8 @@ def create_request(
         "activations": list(catalog.check(list(wish.activations))),
     }
     with transaction.atomic():
+        quotas.lock(owner)
+        quotas.check_searches(owner, starting=len(targets), new=True)
         request = SearchRequest.objects.create(
             owner=owner,
             name=name.strip()[:120] or detector.name,
@@ -140,34 +146,77 @@ def pause(search: Search) -> bool:
     return search.job is not None and jobs.pause(search.job, message="paused by its owner")
 
 
-def resume(search: Search) -> bool:
-    """Let a paused search go on from the stages that it finished."""
-    return search.job is not None and jobs.resume(search.job)
-
-
 def pause_request(request: SearchRequest) -> int:
     """Pause every search of a request that is going on; how many that were."""
     searches = request.searches.select_related("job").filter(job__state__in=ALIVE)
     return sum(pause(search) for search in searches)
 
 
+def resume(search: Search, *, unlimited: bool = False) -> bool:
+    """Let a paused search go on from the stages that it finished; whether it was paused.
+
+    ``unlimited`` asks for no quota: for administrators.
+
+    Raises:
+        QuotaExceeded: its owner may not have one more going on.
+    """
+    return _begin_again(search.request, [search.job_id], PAUSED, unlimited=unlimited) == 1
+
+
 def resume_request(request: SearchRequest) -> int:
-    """Resume every paused search of a request; how many that were."""
-    searches = request.searches.select_related("job").filter(job__state=State.PAUSED)
-    return sum(resume(search) for search in searches)
+    """Resume every paused search of a request, or none; how many that were.
+
+    Raises:
+        QuotaExceeded: its owner may not have so many more going on.
+    """
+    return _begin_again(request, _jobs_of(request), PAUSED)
+
+
+def retry(search: Search, *, unlimited: bool = False) -> bool:
+    """Run a failed or cancelled search again from the stages that it finished; whether it was one.
+
+    ``unlimited`` asks for no quota: for administrators.
+
+    Raises:
+        QuotaExceeded: its owner may not have one more going on.
+    """
+    return _begin_again(search.request, [search.job_id], BROKEN, unlimited=unlimited) == 1
 
 
 def retry_request(request: SearchRequest) -> int:
-    """Run every failed or cancelled search of a request again; how many that were."""
-    return sum(retry(search) for search in request.searches.select_related("job"))
+    """Run every failed or cancelled search of a request again, or none; how many that were.
+
+    Raises:
+        QuotaExceeded: its owner may not have so many more going on.
+    """
+    return _begin_again(request, _jobs_of(request), BROKEN)
 
 
-def retry(search: Search) -> bool:
-    """Run a failed or cancelled search again from the stages that it finished."""
-    job = search.job
-    if job is None or job.state not in {State.FAILED, State.CANCELLED}:
-        return False
-    for needed in job.waits_for.filter(state__in=[State.FAILED, State.CANCELLED]):
+def _jobs_of(request: SearchRequest) -> list[int | None]:
+    return list(request.searches.values_list("job", flat=True))
+
+
+def _begin_again(
+    request: SearchRequest,
+    keys: Sequence[int | None],
+    states: tuple[State, ...],
+    *,
+    unlimited: bool = False,
+) -> int:
+    """Queue those of a request's jobs again that are in one of ``states``; how many that were."""
+    with transaction.atomic():
+        if not unlimited:
+            quotas.lock(request.owner)
+        found = list(Job.objects.filter(pk__in=keys, state__in=states))
+        if not unlimited:
+            quotas.check_searches(request.owner, starting=len(found), new=False)
+        return sum(_go_on(job) for job in found)
+
+
+def _go_on(job: Job) -> bool:
+    if job.state == State.PAUSED:
+        return jobs.resume(job)
+    for needed in job.waits_for.filter(state__in=BROKEN):
         jobs.restart(needed)
     return jobs.restart(job)
 

@@ -17,7 +17,7 @@ from devices.activations import CATALOG
 from devices.errors import BadRequest
 from devices.targets import TARGETS
 from webapp.catalog.models import DataSet
-from webapp.errors import Refused
+from webapp.errors import QuotaExceeded, Refused
 from webapp.pool.services import served_targets
 from webapp.searches import estimates, services
 from webapp.searches.choices import Recipe
@@ -131,8 +131,11 @@ def pause(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse
 def resume(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
     """Let a paused search go on from the stages that it finished."""
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
-    if not services.resume(search):
-        messages.warning(request, "Only a paused search can be resumed.")
+    try:
+        if not services.resume(search):
+            messages.warning(request, "Only a paused search can be resumed.")
+    except QuotaExceeded as error:
+        messages.error(request, f"Not resumed: {error}.")
     return redirect("searches:request", request_id)
 
 
@@ -164,8 +167,12 @@ def _estimate(request: HttpRequest, values: QueryDict) -> dict[str, Any]:
 def retry(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
     """Run a failed or cancelled search again from the stages that it finished."""
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
-    if not services.retry(search):
-        messages.warning(request, "Only a search that failed or was cancelled can be run again.")
+    try:
+        if not services.retry(search):
+            said = "Only a search that failed or was cancelled can be run again."
+            messages.warning(request, said)
+    except QuotaExceeded as error:
+        messages.error(request, f"Not run again: {error}.")
     return redirect("searches:request", request_id)
 
 

@@ -28,7 +28,7 @@ COUNTS = {
     "/searches/{running}/live/": 7,
     "/devices/": 7,
     "/devices/looking-glass-cpu/": 6,
-    "/accounts/": 8,
+    "/accounts/": 12,
     "/models/{model}/": 4,
     "/data-sets/{data_set}/": 3,
     "/accounts/delete/": 9,

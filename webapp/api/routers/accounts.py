@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from ninja import Router, Status
 from ninja.errors import HttpError
 
-from webapp.accounts import services
+from webapp.accounts import quotas, services
 from webapp.accounts.choices import Scope
 from webapp.accounts.models import ApiToken
 from webapp.api import schemas
@@ -59,6 +59,15 @@ def make_token(request: HttpRequest, body: schemas.Credentials) -> Status[dict[s
 def who_am_i(request: HttpRequest) -> dict[str, str]:
     """The user that the token or session belongs to."""
     return {"username": user_of(request).username}
+
+
+@router.get("/users/me/quotas", response=list[schemas.QuotaOut], auth=SIGNED_IN)
+def my_quotas(request: HttpRequest) -> list[schemas.QuotaOut]:
+    """What you use of what you may use. Past a limit a request gets the problem quota-exceeded."""
+    return [
+        schemas.QuotaOut(name=one.name, unit=one.unit, used=one.used, allowed=one.allowed)
+        for one in quotas.quotas_of(user_of(request))
+    ]
 
 
 @router.delete("/users/me", response={204: None}, auth=SIGNED_IN)
