@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "django_rq",
     "ninja",
     "webapp.ui",
+    "webapp.audit",
     "webapp.jobs",
     "webapp.accounts",
     "webapp.catalog",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -14,6 +17,7 @@ from webapp.jobs.choices import Kind, State
 from webapp.jobs.models import Job
 from webapp.leaderboard.models import Entry
 from webapp.pool.models import Device
+from webapp.searches.models import Search, SearchRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,10 +36,17 @@ def staff(people: People) -> Client:
     return client
 
 
-def act(client: Client, name: str, action: str, *keys: object) -> None:
+def act(client: Client, name: str, action: str, *keys: object, reason: str = "") -> None:
+    """Choose an action for rows of a list; give the reason that it asks for, if there is one."""
     app, model = name.split("_")
     path = reverse(f"admin:{app}_{model}_changelist")
-    answer = client.post(path, {"action": action, "_selected_action": list(keys)})
+    form: dict[str, Any] = {"action": action, "_selected_action": list(keys)}
+    if reason:
+        asked = client.post(path, form).content.decode()
+        assert "Reason, shown to the owner" in asked
+        assert "Say why" in client.post(path, form | {"reason": " "}).content.decode()
+        form["reason"] = reason
+    answer = client.post(path, form)
     assert answer.status_code == 302, answer.content[:500]
 
 
@@ -65,20 +76,70 @@ def test_devices_are_taken_out_and_put_back(staff: Client) -> None:
     assert device.enabled
 
 
-def test_jobs_are_cancelled_and_run_again(staff: Client) -> None:
-    job = jobs.create(kind=Kind.VALIDATE_MODEL, queue="validate", payload={"id": "x"})
-    act(staff, "jobs_job", "cancel", job.pk)
+def test_jobs_are_cancelled_and_run_again_with_a_reason_that_the_owner_sees(
+    staff: Client, people: People
+) -> None:
+    request = SearchRequest.objects.get()
+    job = Job.objects.create(
+        kind=Kind.SEARCH, queue="nobody", owner=people.owner, payload={"id": "x"}
+    )
+    Search.objects.create(request=request, target="cpu-litert-int8", job=job)
+    owner = Client()
+    owner.force_login(people.owner)
+
+    act(staff, "jobs_job", "cancel", job.pk, reason="the host moves")
     job.refresh_from_db()
-    assert (job.state, job.reason) == (State.CANCELLED, "cancelled by the administrator root")
-    act(staff, "jobs_job", "requeue", job.pk)
+    assert (job.state, job.reason) == (
+        State.CANCELLED,
+        "cancelled by the administrator root: the host moves",
+    )
+    assert job.reason in owner.get(f"/searches/{request.pk}/").content.decode()
+
+    act(staff, "jobs_job", "requeue", job.pk, reason="it is back")
     job.refresh_from_db()
     assert (job.state, job.reason) == (State.QUEUED, "")
+    page = owner.get(f"/searches/{request.pk}/").content.decode()
+    assert "Queued again by the administrator root: it is back." in page
+
+
+def test_searches_are_cancelled_and_retried(staff: Client, people: People) -> None:
+    request = SearchRequest.objects.get()
+    search = factories.running_search(
+        factories.request(
+            people.owner,
+            request.detector,
+            request.data_set,
+            name="Queen",
+            target_ids=["cpu-openvino-fp32"],
+        ),
+        "cpu-openvino-fp32",
+        Device.objects.get(slug="looking-glass-cpu"),
+    )
+    act(staff, "searches_search", "cancel", search.pk, reason="too hot")
+    job = Job.objects.get(search=search)
+    assert job.reason == "cancelled by the administrator root: too hot"
+    act(staff, "searches_search", "retry", search.pk, reason="cooler now")
+    job.refresh_from_db()
+    assert (job.state, job.message) == (
+        State.QUEUED,
+        "queued again by the administrator root: cooler now",
+    )
 
 
 def test_an_entry_is_withdrawn(staff: Client) -> None:
-    entry = Entry.objects.first()
-    assert entry is not None
-    act(staff, "leaderboard_entry", "withdraw", entry.pk)
+    entry = Entry.objects.get()
+    act(staff, "leaderboard_entry", "withdraw", entry.pk, reason="a wrong label")
     entry.refresh_from_db()
-    assert entry.withdrawn_reason == "withdrawn by the administrator root"
-    assert Job.objects.exists()
+    assert entry.withdrawn_reason == "withdrawn by the administrator root: a wrong label"
+
+
+def test_only_who_may_delete_acts(staff: Client, people: People) -> None:
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    clerk.user_permissions.add(Permission.objects.get(codename="view_job"))
+    client = Client()
+    client.force_login(clerk)
+    job = jobs.create(kind=Kind.VALIDATE_MODEL, queue="nobody", payload={"id": "x"})
+    path = reverse("admin:jobs_job_changelist")
+    client.post(path, {"action": "cancel", "_selected_action": [job.pk], "reason": "fun"})
+    job.refresh_from_db()
+    assert job.state == State.QUEUED

@@ -37,8 +37,8 @@ def fresh(search: Search) -> Job:
 
 def test_the_running_worker_loses_it_and_cannot_end_it(search: Search) -> None:
     before = fresh(search)
-    assert services.pause(search)
-    assert not services.pause(search)
+    assert services.pause(search, by=search.request.owner)
+    assert not services.pause(search, by=search.request.owner)
     assert fresh(search).state == State.PAUSED
     # What the worker tries when it notices.
     assert not jobs.end(before.pk, state=State.CANCELLED, claim=before.claim)
@@ -55,21 +55,21 @@ def test_what_only_it_needs_stops_and_measurements_come_back(search: Search) -> 
     other = jobs.create(kind=Kind.SEARCH, queue="nobody", payload={})
     other.needs.add(shared)
     job.needs.add(shared, alone)
-    services.pause(search)
+    services.pause(search, by=search.request.owner)
     states = dict(Job.objects.values_list("pk", "state"))
     assert (states[shared.pk], states[alone.pk]) == (State.QUEUED, State.CANCELLED)
-    assert services.resume(search)
-    assert not services.resume(search)
+    assert services.resume(search, by=search.request.owner)
+    assert not services.resume(search, by=search.request.owner)
     states = dict(Job.objects.values_list("pk", "state"))
     assert (states[job.pk], states[alone.pk]) == (State.QUEUED, State.QUEUED)
     assert fresh(search).attempt == job.attempt
 
 
 def test_a_paused_search_can_be_cancelled_but_not_retried(search: Search) -> None:
-    services.pause(search)
+    services.pause(search, by=search.request.owner)
     search.refresh_from_db()
-    assert not services.retry(search)
-    assert services.cancel_request(search.request) == 1
+    assert not services.retry(search, by=search.request.owner)
+    assert services.cancel_request(search.request, by=search.request.owner) == 1
     assert fresh(search).state == State.CANCELLED
 
 

@@ -148,19 +148,19 @@ def test_what_goes_on_again_needs_room_too(
 ) -> None:
     broken, paused = ask(people.owner, model, CPU, INT8), ask(people.owner, model)
     end(broken, State.FAILED, fault=Fault.OURS)
-    searches.pause_request(paused)
+    searches.pause_request(paused, by=people.owner)
     settings.QUOTA_SEARCHES_AT_ONCE = 1
     with pytest.raises(QuotaExceeded, match="0 used, 2 asked for, 1 allowed"):
-        searches.retry_request(broken)
+        searches.retry_request(broken, by=people.owner)
     assert not Job.objects.filter(state=State.QUEUED).exists()
-    assert searches.resume_request(paused) == 1
+    assert searches.resume_request(paused, by=people.owner) == 1
 
     client = Client()
     client.force_login(people.owner)
     search = broken.searches.all()[0]
     page = client.post(f"/searches/{broken.pk}/{search.pk}/retry/", follow=True).content.decode()
     assert "Not run again: searches at once: 1 used, 1 asked for, 1 allowed" in page
-    assert searches.retry(search, unlimited=True)  # an administrator may
+    assert searches.retry(search, by=people.admin)  # an administrator may
 
 
 def test_stored_bytes_count_what_is_kept(people: People, settings: Settings) -> None:

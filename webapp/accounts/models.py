@@ -72,6 +72,7 @@ class ApiToken(models.Model):
 
     class Meta:
         ordering = ["-created"]
+        verbose_name = "API token"
 
     def __str__(self) -> str:
         return f"{_HEAD}_{self.prefix} ({self.name})"
@@ -85,8 +86,10 @@ class ApiToken(models.Model):
         if self.last_used is None or (now - self.last_used).total_seconds() > 60:
             ApiToken.objects.filter(pk=self.pk).update(last_used=now)
 
-    def revoke(self) -> None:
-        ApiToken.objects.filter(pk=self.pk, revoked__isnull=True).update(revoked=timezone.now())
+    def revoke(self) -> bool:
+        """Make it worthless; whether it was live until now."""
+        live = ApiToken.objects.filter(pk=self.pk, revoked__isnull=True)
+        return live.update(revoked=timezone.now()) == 1
 
 
 def _limit(what: str) -> models.PositiveIntegerField:

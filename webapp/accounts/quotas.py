@@ -12,10 +12,13 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from webapp.accounts.models import Allowance
+from webapp.audit.choices import Action
+from webapp.audit.services import record
 from webapp.catalog.choices import UploadState
 from webapp.catalog.models import DataSet, Detector
 from webapp.errors import QuotaExceeded
@@ -25,6 +28,7 @@ from webapp.ui import figures
 
 DAY = timedelta(hours=24)
 MIB = 2**20
+LIMITS = ("stored_mib", "searches_at_once", "searches_a_day", "device_s_a_day")
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,27 @@ def check_searches(user: User, *, starting: int, new: bool) -> None:
             f"{device.title.lower()}: {device.used:,} s used, {device.allowed:,} s allowed; "
             "try again later"
         )
+
+
+def allow(allowance: Allowance, *, by: User) -> None:
+    """Store what an administrator allows a user."""
+    with transaction.atomic():
+        before = Allowance.objects.filter(pk=allowance.pk).first()
+        allowance.save()
+        changes = [
+            f"{name}: {getattr(before, name, None)} -> {getattr(allowance, name)}"
+            for name in LIMITS
+            if getattr(before, name, None) != getattr(allowance, name)
+        ]
+        action = Action.ADDED if before is None else Action.CHANGED
+        record(by=by, action=action, what=allowance, detail=", ".join(changes) or "its note only")
+
+
+def disallow(allowance: Allowance, *, by: User) -> None:
+    """Let the site's limits hold for the user again."""
+    with transaction.atomic():
+        record(by=by, action=Action.DELETED, what=allowance)
+        allowance.delete()
 
 
 def _allowance(user: User) -> Allowance:

@@ -1,4 +1,4 @@
-"""An account's end: everything that its owner brought goes with it."""
+"""Tokens of an account, and its end: everything that its owner brought goes with it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Q
 
+from webapp.accounts.models import ApiToken
+from webapp.audit.choices import Action
+from webapp.audit.services import record
 from webapp.catalog.models import DataSet, Detector
 from webapp.catalog.services import data_set_folder
 from webapp.errors import Refused
@@ -49,8 +52,30 @@ def belongings(user: User) -> Belongings:
     )
 
 
-def delete_account(user: User) -> None:
+def issue_token(*, user: User, name: str, scopes: list[str] | None = None) -> tuple[ApiToken, str]:
+    """A new token of ``user``, with every scope unless some are named, and its text, which is never
+    seen again."""
+    with transaction.atomic():
+        token, text = ApiToken.objects.issue(user=user, name=name, scopes=scopes)
+        may = f"may {', '.join(token.scopes)}"
+        record(by=user, action=Action.ISSUED, what=token, detail=may)
+    return token, text
+
+
+def revoke_token(token: ApiToken, *, by: User) -> bool:
+    """Make a token worthless; whether it was of use until now."""
+    with transaction.atomic():
+        revoked = token.revoke()
+        if revoked:
+            whose = f"of {token.user.get_username()}"
+            record(by=by, action=Action.REVOKED, what=token, detail=whose)
+    return revoked
+
+
+def delete_account(user: User, *, by: User) -> None:
     """Delete the user with every upload, search, entry, token and file.
+
+    The audit trail keeps the name: it says who did what, also when they are gone.
 
     Public uploads that other people's searches use stay, owned by nobody; snapshots lose the
     user's rows and are written again.
@@ -63,6 +88,7 @@ def delete_account(user: User) -> None:
     with transaction.atomic():
         for job in Job.objects.filter(owner=user, state__in=OPEN):
             jobs.cancel(job, reason="its owner deleted the account")
+        record(by=by, action=Action.DELETED, what=user, detail="with everything in the account")
         _hand_over(user)
         folders, files = _folders(user), _files(user)
         entries = list(Entry.objects.filter(owner=user))

@@ -15,7 +15,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from webapp.accounts import quotas, services
 from webapp.accounts.forms import DeleteForm, MailForm, SignUpForm, TokenForm
-from webapp.accounts.models import ApiToken
 from webapp.errors import Refused
 from webapp.ui.people import signed_in
 
@@ -71,7 +70,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
     form = TokenForm(request.POST or None)
     text = ""
     if request.method == "POST" and form.is_valid():
-        _, text = ApiToken.objects.issue(
+        _, text = services.issue_token(
             user=user, name=form.cleaned_data["name"], scopes=form.cleaned_data["scopes"]
         )
         form = TokenForm()
@@ -82,8 +81,9 @@ def tokens(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
-    token = get_object_or_404(signed_in(request).tokens, pk=token_id)
-    token.revoke()
+    user = signed_in(request)
+    token = get_object_or_404(user.tokens, pk=token_id)
+    services.revoke_token(token, by=user)
     messages.success(request, f"The token {token.name} works no more.")
     return redirect("accounts:tokens")
 
@@ -110,7 +110,7 @@ def delete(request: HttpRequest) -> HttpResponse:
     form = DeleteForm(request.POST or None, user=user)
     if request.method == "POST" and form.is_valid():
         try:
-            services.delete_account(user)
+            services.delete_account(user, by=user)
         except Refused as error:
             form.add_error(None, str(error))
         else:

@@ -3,10 +3,11 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
+from webapp.audit.admin import AuditedAdmin
 from webapp.catalog.models import DataSet, Detector, Upload
 
 
-class _UploadAdmin(admin.ModelAdmin):
+class _UploadAdmin(AuditedAdmin):
     """Uploads are made by people and filled in by their check; here they are read and hidden."""
 
     list_select_related = ("owner",)

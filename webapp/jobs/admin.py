@@ -1,15 +1,18 @@
 from __future__ import annotations
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
+from webapp.audit.admin import AuditedAdmin, with_reason
 from webapp.jobs import services
 from webapp.jobs.models import Job
+from webapp.jobs.standstill import why
+from webapp.ui.people import signed_in
 
 
 @admin.register(Job)
-class JobAdmin(admin.ModelAdmin):
+class JobAdmin(AuditedAdmin):
     """Jobs are made and changed by the site; an administrator reads, requeues and cancels."""
 
     list_display = ("id", "kind", "state", "queue", "owner", "attempt", "progress", "reason")
@@ -17,7 +20,12 @@ class JobAdmin(admin.ModelAdmin):
     search_fields = ("owner__username", "reason", "worker")
     date_hierarchy = "created"
     list_select_related = ("owner",)
+    readonly_fields = ("why_it_does_not_move",)
     actions = ("requeue", "cancel")
+
+    def get_fields(self, request: HttpRequest, obj: Job | None = None) -> list[str]:
+        names = [str(name) for name in super().get_fields(request, obj)]
+        return sorted(names, key=lambda name: name not in self.readonly_fields)  # that one first
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -25,13 +33,27 @@ class JobAdmin(admin.ModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
 
-    @admin.action(description="Run again", permissions=["delete"])
-    def requeue(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        count = sum(services.restart(job) for job in queryset)
-        messages.info(request, f"{count} jobs queued again")
+    @admin.display(description="Why it does not move")
+    def why_it_does_not_move(self, job: Job) -> str:
+        return why(job)
 
-    @admin.action(description="Cancel", permissions=["delete"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        reason = f"cancelled by the administrator {request.user.get_username()}"
-        count = sum(services.cancel(job, reason=reason) for job in queryset)
-        messages.info(request, f"{count} jobs cancelled")
+    @admin.action(description="Run again, with a reason", permissions=["delete"])
+    def requeue(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        by = signed_in(request)
+
+        def act(job: Job, reason: str) -> bool:
+            return services.restart(job, by=by, reason=reason)
+
+        rows = queryset.select_related("owner")
+        return with_reason(self, request, rows, title="Run again", act=act, done="queued again")
+
+    @admin.action(description="Cancel, with a reason", permissions=["delete"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
+        by = signed_in(request)
+
+        def act(job: Job, reason: str) -> bool:
+            said = f"cancelled {services.by_whom(job, by)}: {reason}"
+            return services.cancel(job, by=by, reason=said)
+
+        rows = queryset.select_related("owner")
+        return with_reason(self, request, rows, title="Cancel", act=act, done="cancelled")

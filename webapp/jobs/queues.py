@@ -6,7 +6,7 @@ from functools import cache
 
 from django.conf import settings
 from redis import Redis
-from rq import Queue
+from rq import Queue, Worker
 
 from webapp.jobs.models import Job
 
@@ -53,3 +53,12 @@ def push(job: Job) -> None:
 def waiting_ids(name: str) -> set[str]:
     """The rq ids that Redis holds for queue ``name`` and that no worker has taken yet."""
     return set(get(name).get_job_ids())
+
+
+def workers(name: str) -> int:
+    """How many workers serve queue ``name``; one that died is counted for a minute at most.
+
+    Raises:
+        redis.exceptions.RedisError: Redis is away.
+    """
+    return Worker.count(queue=get(name))

@@ -15,6 +15,8 @@ from django.db.models import F
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from webapp.audit.choices import Action
+from webapp.audit.services import record
 from webapp.jobs import handlers, queues
 from webapp.jobs.choices import ALIVE, FINAL, OPEN, Fault, Kind, State
 from webapp.jobs.models import Job
@@ -75,11 +77,19 @@ def wake(job_id: int) -> bool:
     return requeue(job_id, states=(State.WAITING,), message="")
 
 
-def restart(job: Job) -> bool:
-    """Run an ended job once more, as if it were new."""
-    return requeue(
-        job.pk, states=FINAL, attempt=1, reason="", error="", fault=Fault.NONE, traceback=""
-    )
+def restart(job: Job, *, by: User | None = None, reason: str = "") -> bool:
+    """Run an ended job once more, as if it were new.
+
+    ``by`` is the person who asked for it, whose name and ``reason`` stand in the audit trail; a
+    reason is shown to the job's owner, too. None: the site itself.
+    """
+    message = f"queued again {by_whom(job, by)}: {reason}"[:300] if reason else ""
+    blank = {"reason": "", "error": "", "fault": Fault.NONE, "traceback": "", "message": message}
+    with transaction.atomic():
+        done = requeue(job.pk, states=FINAL, attempt=1, **blank)
+        if done and by is not None:
+            record(by=by, action=Action.REQUEUED, what=job, detail=_about(job, reason))
+    return done
 
 
 def end(
@@ -120,26 +130,51 @@ def end(
     return True
 
 
-def cancel(job: Job, *, reason: str) -> bool:
-    """Cancel a job that has not ended. A running worker sees it within a few seconds."""
-    return end(job.pk, state=State.CANCELLED, states=OPEN, reason=reason)
+def cancel(job: Job, *, reason: str, by: User | None = None) -> bool:
+    """Cancel a job that has not ended. A running worker sees it within a few seconds.
+
+    The owner sees the ``reason``; ``by`` is the person who did it, None for the site itself.
+    """
+    with transaction.atomic():
+        done = end(job.pk, state=State.CANCELLED, states=OPEN, reason=reason)
+        if done and by is not None:
+            record(by=by, action=Action.CANCELLED, what=job, detail=_about(job, reason))
+    return done
 
 
-def pause(job: Job, *, message: str) -> bool:
+def by_whom(job: Job, by: User | None) -> str:
+    """``by its owner``, ``by the administrator NAME``; "by the site" without a person."""
+    if by is None:
+        return "by the site"
+    return "by its owner" if by.pk == job.owner_id else f"by the administrator {by.get_username()}"
+
+
+def _about(job: Job, reason: str = "") -> str:
+    """What the trail says beside the job's number: of whose what it is, and why."""
+    what = f"{job.payload['id']} " if "id" in job.payload else ""
+    whose = f"of {job.owner.get_username()}" if job.owner else "of the site"
+    return f"{what}{whose}{': ' if reason else ''}{reason}"
+
+
+def pause(job: Job, *, by: User | None = None) -> bool:
     """Stop a job until :func:`resume`, and cancel what only it needs; whether it was alive.
 
     A running worker loses the job as it does on a cancel, and frees itself within a few seconds.
+    ``by`` is the person who did it.
     """
+    message = f"paused {by_whom(job, by)}"
     with transaction.atomic():
         changed = Job.objects.filter(pk=job.pk, state__in=ALIVE).update(
             state=State.PAUSED, message=message[:300], heartbeat=None, worker=""
         )
         if changed == 1:
             _release(job)
+            if by is not None:
+                record(by=by, action=Action.PAUSED, what=job, detail=_about(job))
     return changed == 1
 
 
-def resume(job: Job) -> bool:
+def resume(job: Job, *, by: User | None = None) -> bool:
     """Queue a paused job again, with the measurements that its pause cancelled."""
     with transaction.atomic():
         if not requeue(job.pk, states=(State.PAUSED,), message=""):
@@ -147,6 +182,8 @@ def resume(job: Job) -> bool:
         # Trainings are asked for anew and go on from their last epoch; a measurement is not.
         for other in job.needs.filter(kind=Kind.MEASURE, state=State.CANCELLED, reason=UNNEEDED):
             restart(other)
+        if by is not None:
+            record(by=by, action=Action.RESUMED, what=job, detail=_about(job))
     return True
 
 

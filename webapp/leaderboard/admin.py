@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
+from webapp.audit.admin import AuditedAdmin, with_reason
 from webapp.leaderboard import services
 from webapp.leaderboard.models import Entry
+from webapp.ui.people import signed_in
 
 
 @admin.register(Entry)
-class EntryAdmin(admin.ModelAdmin):
+class EntryAdmin(AuditedAdmin):
     """Entries are published by searches; here they are read and withdrawn."""
 
     list_display = ("id", "name", "owner", "target", "rank", "ratio", "map50_95", "withdrawn")
@@ -26,8 +28,12 @@ class EntryAdmin(admin.ModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Entry | None = None) -> bool:
         return False
 
-    @admin.action(description="Withdraw", permissions=["delete"])
-    def withdraw(self, request: HttpRequest, queryset: QuerySet[Entry]) -> None:
-        reason = f"withdrawn by the administrator {request.user.get_username()}"
-        count = sum(services.withdraw(entry, reason=reason) for entry in queryset)
-        messages.info(request, f"{count} entries withdrawn")
+    @admin.action(description="Withdraw, with a reason", permissions=["delete"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Entry]) -> HttpResponse | None:
+        by = signed_in(request)
+
+        def act(entry: Entry, reason: str) -> bool:
+            said = f"withdrawn by the administrator {by.get_username()}: {reason}"
+            return services.withdraw(entry, by=by, reason=said)
+
+        return with_reason(self, request, queryset, title="Withdraw", act=act, done="withdrawn")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from webapp.audit.choices import Action
+from webapp.audit.services import record
 from webapp.catalog.choices import Visibility
 from webapp.leaderboard import ranking
 from webapp.leaderboard.models import Entry
@@ -130,7 +133,7 @@ def _device_model(search: Search, result: Result, arm: Arm) -> str:
     return search.device.model if search.device and search.device.model else "unknown"
 
 
-def withdraw(entry: Entry, *, reason: str) -> bool:
+def withdraw(entry: Entry, *, by: User, reason: str) -> bool:
     """Take an entry off the leaderboard; its page stays, with the reason."""
     with transaction.atomic():
         changed = Entry.objects.filter(pk=entry.pk, withdrawn__isnull=True).update(
@@ -138,6 +141,7 @@ def withdraw(entry: Entry, *, reason: str) -> bool:
         )
         if changed == 1:
             ranking.rank_group(entry)
+            record(by=by, action=Action.WITHDRAWN, what=entry, detail=reason)
     return changed == 1
 
 

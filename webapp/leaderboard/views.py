@@ -28,6 +28,7 @@ from webapp.leaderboard.evidence import Evidence
 from webapp.leaderboard.models import Entry, Snapshot
 from webapp.leaderboard.rows import Row, scale
 from webapp.leaderboard.selection import Selection, rankings
+from webapp.ui.people import signed_in
 
 PAGE = 25
 
@@ -182,7 +183,7 @@ def withdraw(request: HttpRequest, entry_id: str) -> HttpResponse:
     if not reason:
         messages.error(request, "Say why: the reason stays on the entry's page.")
     else:
-        services.withdraw(found, reason=reason)
+        services.withdraw(found, by=signed_in(request), reason=reason)
     return redirect("leaderboard:entry", found.pk)
 
 

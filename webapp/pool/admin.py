@@ -6,11 +6,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from devices import targets
+from webapp.audit.admin import AuditedAdmin
+from webapp.pool import services
 from webapp.pool.models import Device, Host, NoiseCheck
+from webapp.ui.people import signed_in
 
 
 @admin.register(Host)
-class HostAdmin(admin.ModelAdmin):
+class HostAdmin(AuditedAdmin):
     list_display = ("name", "has_agent", "leased_by", "leased_at")
     readonly_fields = ("leased_by", "leased_at", "lease_heartbeat", "agent_heartbeat")
 
@@ -42,7 +45,7 @@ class DeviceForm(forms.ModelForm):
 
 
 @admin.register(Device)
-class DeviceAdmin(admin.ModelAdmin):
+class DeviceAdmin(AuditedAdmin):
     form = DeviceForm
     list_display = ("name", "host", "enabled", "state", "health", "health_reason")
     list_filter = ("enabled", "state", "health", "host")
@@ -52,12 +55,21 @@ class DeviceAdmin(admin.ModelAdmin):
 
     @admin.action(description="Put into service", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        messages.info(request, f"{queryset.update(enabled=True)} devices in service")
+        count = _set(request, queryset, True)
+        messages.info(request, f"{count} devices put into service")
 
     @admin.action(description="Take out of service", permissions=["change"])
     def take_out(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
-        count = queryset.update(enabled=False)
+        count = _set(request, queryset, False)
         messages.info(request, f"{count} devices taken out; their jobs wait until they are back")
+
+
+def _set(request: HttpRequest, devices: QuerySet[Device], in_service: bool) -> int:
+    by = signed_in(request)
+    return sum(
+        services.set_in_service(device, in_service, by=by)
+        for device in devices.select_related("host")
+    )
 
 
 @admin.register(NoiseCheck)

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth.models import User
+from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
 from devices import targets
+from webapp.audit.choices import Action
+from webapp.audit.services import record
 from webapp.errors import Refused
 from webapp.jobs.choices import State
 from webapp.jobs.models import Job
@@ -69,6 +73,20 @@ def _ensure(host: Host, *, name: str, suffix: str, model: str, offered: list[str
         slug=slugify(f"{host.name}-{suffix}"),
         defaults={"host": host, "name": name, "model": model, "targets": offered},
     )
+
+
+def set_in_service(device: Device, in_service: bool, *, by: User) -> bool:
+    """Put a device into service or take it out; whether that changed anything.
+
+    Agents follow within seconds; jobs of a device that was taken out wait until it is back.
+    """
+    with transaction.atomic():
+        rows = Device.objects.filter(pk=device.pk).exclude(enabled=in_service)
+        changed = rows.update(enabled=in_service) == 1
+        if changed:
+            action = Action.ENABLED if in_service else Action.TAKEN_OUT
+            record(by=by, action=action, what=device)
+    return changed
 
 
 @contextmanager

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
+from webapp.audit.admin import AuditedAdmin, with_reason
+from webapp.jobs.standstill import why
 from webapp.searches import services
 from webapp.searches.models import Measurement, Search, SearchRequest, Training
+from webapp.ui.people import signed_in
 
 
-class _ReadOnly(admin.ModelAdmin):
+class _ReadOnly(AuditedAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -31,18 +34,36 @@ class SearchAdmin(_ReadOnly):
     list_filter = ("job__state", "target", "device")
     search_fields = ("id", "request__name", "request__owner__username")
     exclude = ("result",)
+    readonly_fields = ("why_it_does_not_move",)
     actions = ("retry", "cancel")
 
+    def get_fields(self, request: HttpRequest, obj: Search | None = None) -> list[str]:
+        names = [str(name) for name in super().get_fields(request, obj)]
+        return sorted(names, key=lambda name: name not in self.readonly_fields)  # that one first
+
+    @admin.display(description="Why it does not move")
+    def why_it_does_not_move(self, search: Search) -> str:
+        return "its job was removed" if search.job is None else why(search.job)
+
     @admin.action(description="Retry from the stage that failed", permissions=["delete"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[Search]) -> None:
-        count = sum(services.retry(search) for search in queryset)
-        messages.info(request, f"{count} searches queued again")
+    def retry(self, request: HttpRequest, queryset: QuerySet[Search]) -> HttpResponse | None:
+        by = signed_in(request)
+
+        def act(search: Search, reason: str) -> bool:
+            return services.retry(search, by=by, reason=reason)
+
+        rows = queryset.select_related("request__owner", "job")
+        return with_reason(self, request, rows, title="Retry", act=act, done="queued again")
 
     @admin.action(description="Cancel", permissions=["delete"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Search]) -> None:
-        reason = f"cancelled by the administrator {request.user.get_username()}"
-        count = sum(services.cancel_search(search, reason=reason) for search in queryset)
-        messages.info(request, f"{count} searches cancelled")
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Search]) -> HttpResponse | None:
+        by = signed_in(request)
+
+        def act(search: Search, reason: str) -> bool:
+            return services.cancel_search(search, by=by, reason=reason)
+
+        rows = queryset.select_related("request", "job__owner")
+        return with_reason(self, request, rows, title="Cancel", act=act, done="cancelled")
 
 
 @admin.register(Training)

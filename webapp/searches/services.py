@@ -130,66 +130,67 @@ def _check_range(name: str, value: float | None, *, above: float, most: float) -
         raise Refused(f"{name} is {value:g}; accepted: {low} up to {most:g}")
 
 
-def cancel_search(search: Search, *, reason: str = "cancelled by its owner") -> bool:
-    """Cancel a search that has not ended, with what only it was waiting for."""
-    return search.job is not None and jobs.cancel(search.job, reason=reason)
+def cancel_search(search: Search, *, by: User, reason: str = "") -> bool:
+    """Cancel a search that has not ended, with what only it was waiting for. Its owner sees who
+    did it (``by``), and the ``reason`` if there is one."""
+    job = search.job
+    if job is None:
+        return False
+    said = f"cancelled {jobs.by_whom(job, by)}" + (f": {reason}" if reason else "")
+    return jobs.cancel(job, by=by, reason=said)
 
 
-def cancel_request(request: SearchRequest, *, reason: str = "cancelled by its owner") -> int:
+def cancel_request(request: SearchRequest, *, by: User) -> int:
     """Cancel every search of a request that has not ended; how many that were."""
     searches = request.searches.select_related("job").filter(job__state__in=OPEN)
-    return sum(cancel_search(search, reason=reason) for search in searches)
+    return sum(cancel_search(search, by=by) for search in searches)
 
 
-def pause(search: Search) -> bool:
+def pause(search: Search, *, by: User) -> bool:
     """Stop a search until it is resumed; what it has finished stays. Whether it was going on."""
-    return search.job is not None and jobs.pause(search.job, message="paused by its owner")
+    return search.job is not None and jobs.pause(search.job, by=by)
 
 
-def pause_request(request: SearchRequest) -> int:
+def pause_request(request: SearchRequest, *, by: User) -> int:
     """Pause every search of a request that is going on; how many that were."""
     searches = request.searches.select_related("job").filter(job__state__in=ALIVE)
-    return sum(pause(search) for search in searches)
+    return sum(pause(search, by=by) for search in searches)
 
 
-def resume(search: Search, *, unlimited: bool = False) -> bool:
+def resume(search: Search, *, by: User) -> bool:
     """Let a paused search go on from the stages that it finished; whether it was paused.
 
-    ``unlimited`` asks for no quota: for administrators.
-
     Raises:
-        QuotaExceeded: its owner may not have one more going on.
+        QuotaExceeded: its owner asks, who may not have one more going on.
     """
-    return _begin_again(search.request, [search.job_id], PAUSED, unlimited=unlimited) == 1
+    return _begin_again(search.request, [search.job_id], PAUSED, by=by) == 1
 
 
-def resume_request(request: SearchRequest) -> int:
+def resume_request(request: SearchRequest, *, by: User) -> int:
     """Resume every paused search of a request, or none; how many that were.
 
     Raises:
-        QuotaExceeded: its owner may not have so many more going on.
+        QuotaExceeded: its owner asks, who may not have so many more going on.
     """
-    return _begin_again(request, _jobs_of(request), PAUSED)
+    return _begin_again(request, _jobs_of(request), PAUSED, by=by)
 
 
-def retry(search: Search, *, unlimited: bool = False) -> bool:
+def retry(search: Search, *, by: User, reason: str = "") -> bool:
     """Run a failed or cancelled search again from the stages that it finished; whether it was one.
 
-    ``unlimited`` asks for no quota: for administrators.
-
     Raises:
-        QuotaExceeded: its owner may not have one more going on.
+        QuotaExceeded: its owner asks, who may not have one more going on.
     """
-    return _begin_again(search.request, [search.job_id], BROKEN, unlimited=unlimited) == 1
+    return _begin_again(search.request, [search.job_id], BROKEN, by=by, reason=reason) == 1
 
 
-def retry_request(request: SearchRequest) -> int:
+def retry_request(request: SearchRequest, *, by: User) -> int:
     """Run every failed or cancelled search of a request again, or none; how many that were.
 
     Raises:
-        QuotaExceeded: its owner may not have so many more going on.
+        QuotaExceeded: its owner asks, who may not have so many more going on.
     """
-    return _begin_again(request, _jobs_of(request), BROKEN)
+    return _begin_again(request, _jobs_of(request), BROKEN, by=by)
 
 
 def _jobs_of(request: SearchRequest) -> list[int | None]:
@@ -201,24 +202,27 @@ def _begin_again(
     keys: Sequence[int | None],
     states: tuple[State, ...],
     *,
-    unlimited: bool = False,
+    by: User,
+    reason: str = "",
 ) -> int:
-    """Queue those of a request's jobs again that are in one of ``states``; how many that were."""
+    """Queue those of a request's jobs again that are in one of ``states``; how many that were.
+
+    The owner's quotas hold for the owner; an administrator may start what would exceed them.
+    """
     with transaction.atomic():
-        if not unlimited:
-            quotas.lock(request.owner)
-        found = list(Job.objects.filter(pk__in=keys, state__in=states))
-        if not unlimited:
-            quotas.check_searches(request.owner, starting=len(found), new=False)
-        return sum(_go_on(job) for job in found)
+        quotas.lock(request.owner)
+        found = list(Job.objects.filter(pk__in=keys, state__in=states).select_related("owner"))
+        if by.pk == request.owner_id:
+            quotas.check_searches(by, starting=len(found), new=False)
+        return sum(_go_on(job, by=by, reason=reason) for job in found)
 
 
-def _go_on(job: Job) -> bool:
+def _go_on(job: Job, *, by: User, reason: str) -> bool:
     if job.state == State.PAUSED:
-        return jobs.resume(job)
+        return jobs.resume(job, by=by)
     for needed in job.waits_for.filter(state__in=BROKEN):
         jobs.restart(needed)
-    return jobs.restart(job)
+    return jobs.restart(job, by=by, reason=reason)
 
 
 def search_job_ended(job: Job) -> None:

@@ -102,7 +102,7 @@ def live(request: HttpRequest, request_id: str) -> HttpResponse:
 def cancel_request(request: HttpRequest, request_id: str) -> HttpResponse:
     """Cancel what is still going on of a request."""
     mine = _mine(request, request_id)
-    services.cancel_request(mine)
+    services.cancel_request(mine, by=signed_in(request))
     messages.success(request, "The search is cancelled. What it had finished is kept.")
     return redirect("searches:request", mine.pk)
 
@@ -112,7 +112,7 @@ def cancel_request(request: HttpRequest, request_id: str) -> HttpResponse:
 def cancel(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
     """Cancel the search of one target."""
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
-    services.cancel_search(search)
+    services.cancel_search(search, by=signed_in(request))
     return redirect("searches:request", request_id)
 
 
@@ -121,7 +121,7 @@ def cancel(request: HttpRequest, request_id: str, search_id: str) -> HttpRespons
 def pause(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
     """Stop the search of one target until it is resumed."""
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
-    if not services.pause(search):
+    if not services.pause(search, by=signed_in(request)):
         messages.warning(request, "Only a search that is going on can be paused.")
     return redirect("searches:request", request_id)
 
@@ -132,7 +132,7 @@ def resume(request: HttpRequest, request_id: str, search_id: str) -> HttpRespons
     """Let a paused search go on from the stages that it finished."""
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
     try:
-        if not services.resume(search):
+        if not services.resume(search, by=signed_in(request)):
             messages.warning(request, "Only a paused search can be resumed.")
     except QuotaExceeded as error:
         messages.error(request, f"Not resumed: {error}.")
@@ -168,7 +168,7 @@ def retry(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse
     """Run a failed or cancelled search again from the stages that it finished."""
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
     try:
-        if not services.retry(search):
+        if not services.retry(search, by=signed_in(request)):
             said = "Only a search that failed or was cancelled can be run again."
             messages.warning(request, said)
     except QuotaExceeded as error:

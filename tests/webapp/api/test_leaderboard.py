@@ -120,8 +120,8 @@ def test_only_the_entrys_own_files_can_be_downloaded(people: People) -> None:
 
 def test_a_withdrawn_entry_leaves_the_board_and_says_why(people: People) -> None:
     first, second = publish(people, seed=1)[0], publish(people, seed=2)[0]
-    assert services.withdraw(first, reason="the data set had duplicates")
-    assert not services.withdraw(first, reason="again")
+    assert services.withdraw(first, by=first.owner, reason="the data set had duplicates")
+    assert not services.withdraw(first, by=first.owner, reason="again")
     assert first.pk not in {entry["id"] for entry in board()["entries"]}
     body = Client().get(f"{API}/entries/{first.pk}").json()
     assert body["withdrawn_reason"] == "the data set had duplicates"

@@ -77,7 +77,7 @@ def test_no_other_file_can_be_downloaded(world: World, browse: Browse, name: str
 
 def test_a_withdrawn_entry_leaves_a_tombstone(world: World, browse: Browse) -> None:
     entry = world.entry(1)
-    services.withdraw(entry, reason="the dormouse fell asleep")
+    services.withdraw(entry, by=entry.owner, reason="the dormouse fell asleep")
     answer = browse(None).get(f"/entries/{entry.pk}/")
     assert answer.status_code == 410
     assert "the dormouse fell asleep" in answer.content.decode()

@@ -69,7 +69,7 @@ def test_the_same_list_is_one_snapshot_and_keeps_its_ranks(world: World, browse:
     later = keep(client)
     assert later.pk != kept.pk
     assert (kept.rows.count(), later.rows.count()) == (1, 2)
-    services.withdraw(first, reason="asleep")
+    services.withdraw(first, by=first.owner, reason="asleep")
     assert kept.rows.get(entry=first).rank == rank
     assert client.get(f"/snapshots/{kept.pk}/").status_code == 200
 

@@ -14,7 +14,6 @@ from ninja.errors import HttpError
 
 from webapp.accounts import quotas, services
 from webapp.accounts.choices import Scope
-from webapp.accounts.models import ApiToken
 from webapp.api import schemas
 from webapp.api.auth import SIGNED_IN, user_of
 from webapp.errors import Refused
@@ -51,7 +50,7 @@ def make_token(request: HttpRequest, body: schemas.Credentials) -> Status[dict[s
     scopes = [scope.value for scope in Scope if scope.value in body.scopes]
     if len(scopes) != len(set(body.scopes)) or not scopes:
         raise Refused(f"scopes are {body.scopes}; accepted: some of {', '.join(Scope.values)}")
-    token, text = ApiToken.objects.issue(user=user, name=body.name, scopes=scopes)
+    token, text = services.issue_token(user=user, name=body.name, scopes=scopes)
     return Status(201, {"token": text, "name": token.name, "prefix": token.prefix})
 
 
@@ -76,5 +75,5 @@ def delete_account(request: HttpRequest, body: schemas.Password) -> Status[None]
     user = user_of(request)
     if not user.check_password(body.password):
         raise HttpError(403, "the password is wrong; nothing was deleted")
-    services.delete_account(user)
+    services.delete_account(user, by=user)
     return Status(204, None)

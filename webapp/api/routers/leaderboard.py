@@ -109,7 +109,7 @@ def withdraw_entry(
         raise missing("entry", entry_id)
     if not body.reason.strip():
         raise Refused("reason is empty; it stays on the entry's page")
-    withdraw(row, reason=body.reason.strip())
+    withdraw(row, by=user_of(request), reason=body.reason.strip())
     return documents.entry(_visible(request, entry_id), detail=True)
 
 

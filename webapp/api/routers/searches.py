@@ -63,7 +63,7 @@ def get(request: HttpRequest, request_id: str) -> schemas.RequestOut:
 def cancel(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     """Cancel every search of the request that has not ended. Only its owner may."""
     row = _own(request, request_id)
-    services.cancel_request(row)
+    services.cancel_request(row, by=user_of(request))
     return documents.request(row)
 
 
@@ -71,7 +71,7 @@ def cancel(request: HttpRequest, request_id: str) -> schemas.RequestOut:
 def pause(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     """Stop every search of the request that is going on; what is finished stays."""
     row = _own(request, request_id)
-    services.pause_request(row)
+    services.pause_request(row, by=user_of(request))
     return documents.request(row)
 
 
@@ -79,7 +79,7 @@ def pause(request: HttpRequest, request_id: str) -> schemas.RequestOut:
 def resume(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     """Let every paused search of the request go on."""
     row = _own(request, request_id)
-    services.resume_request(row)
+    services.resume_request(row, by=user_of(request))
     return documents.request(row)
 
 
@@ -87,7 +87,7 @@ def resume(request: HttpRequest, request_id: str) -> schemas.RequestOut:
 def retry(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     """Run every failed or cancelled search of the request again, from the stage that failed."""
     row = _own(request, request_id)
-    services.retry_request(row)
+    services.retry_request(row, by=user_of(request))
     return documents.request(row)
 
 

@@ -1,0 +1,20 @@
+"""Words of the audit trail."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Action(models.TextChoices):
+    ADDED = "added", "Added"
+    CHANGED = "changed", "Changed"
+    DELETED = "deleted", "Deleted"
+    ENABLED = "enabled", "Put into service"
+    TAKEN_OUT = "taken_out", "Taken out of service"
+    CANCELLED = "cancelled", "Cancelled"
+    REQUEUED = "requeued", "Queued again"
+    PAUSED = "paused", "Paused"
+    RESUMED = "resumed", "Resumed"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    ISSUED = "issued", "Issued"
+    REVOKED = "revoked", "Revoked"
