@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "webapp.pool",
     "webapp.searches",
     "webapp.leaderboard",
+    "webapp.analysis",
     "webapp.api",
 ]
 

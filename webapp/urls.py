@@ -14,6 +14,7 @@ urlpatterns = [
     path("devices/", include("webapp.pool.urls")),
     path("searches/", include("webapp.searches.urls")),
     path("api/v1/", api.urls),
+    path("admin/analysis/", include("webapp.analysis.urls")),
     path("admin/rq/", include("django_rq.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -22,6 +22,8 @@ from devices.protocol import MeasureResult
 from engine.arms import Arm, Limits
 from engine.result import Result
 from engine.verdict import decide
+from webapp.analysis.models import Analysis
+from webapp.analysis.tasks import make
 from webapp.catalog.choices import UploadState, Visibility
 from webapp.catalog.models import DataSet, Detector
 from webapp.jobs.choices import Kind, State
@@ -81,8 +83,8 @@ STAGES = {
 PATHS = [str(site["path"]) for site in SITES]
 
 
-def user(name: str, *, staff: bool = False) -> User:
-    return User.objects.create_user(name, password=PASSWORD, is_staff=staff)
+def user(name: str, *, staff: bool = False, superuser: bool = False) -> User:
+    return User.objects.create_user(name, password=PASSWORD, is_staff=staff, is_superuser=superuser)
 
 
 def detector(owner: User, *, name: str = "Cheshire cat finder", public: bool = True) -> Detector:
@@ -376,6 +378,39 @@ def documents(
     return result, measured
 
 
+def months(owner: User, device: Device) -> None:
+    """Ended searches and measurements of the last weeks, for the administrators' analysis."""
+    dice, now = random.Random("months"), timezone.now()
+    states = [State.FINISHED] * 6 + [State.FAILED, State.CANCELLED]
+    for ago in (0, 0, 1, 1, 2, 4, 5, 5, 5, 9, 12, 16, 16, 20, 25, 33, 48, 61, 80):
+        created = now - timedelta(days=ago, minutes=40)
+        for kind, queue in ((Kind.SEARCH, NOBODYS), (Kind.MEASURE, device.queue)):
+            waited, took = dice.uniform(1, 90), dice.uniform(60, 900)
+            job = Job.objects.create(
+                kind=kind,
+                queue=queue,
+                owner=owner,
+                state=dice.choice(states),
+                queued_at=created,
+                started=created + timedelta(seconds=waited),
+                ended=created + timedelta(seconds=waited + took),
+                device_s=0.9 * took if kind == Kind.MEASURE else None,
+            )
+            Job.objects.filter(pk=job.pk).update(created=created)
+            if kind == Kind.MEASURE:
+                search = Search.objects.filter(device=device).order_by("pk")[0]
+                Measurement.objects.create(
+                    search=search, device=device, hash=_hash(str(job.pk)), document={}, job=job
+                )
+
+
+def analysed() -> Analysis:
+    """The analysis of the rows that are there."""
+    analysis = Analysis.objects.create()
+    make(analysis, now=timezone.now())
+    return analysis
+
+
 def _plan(dice: random.Random) -> list[tuple[str, Assignment, float, float]]:
     """(arm, assignment, ratio, loss): the uploaded file, the yardsticks, uniforms, the mix."""
     silu = Assignment.uniform(PATHS, "silu")
@@ -528,6 +563,10 @@ def populate() -> None:
         query="target=all",
         is_ranking=False,
     )
+    user("red-queen", staff=True, superuser=True)
+    Device.objects.update(created=timezone.now() - timedelta(days=100))
+    months(hatter, cpu)
+    analysed()
     done = SearchRequest.objects.exclude(pk=live.pk).latest("created")
     print(
         json.dumps(

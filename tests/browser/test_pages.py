@@ -45,6 +45,9 @@ SIGNED_IN = {
     "search-new": "/searches/new/",
     "search-mine": "/searches/{running}/",
 }
+STAFF = {
+    "analysis": "/admin/analysis/?days=90",
+}
 FORMS = [
     pytest.param(1440, "light", id="wide-light"),
     pytest.param(390, "dark", id="phone-dark"),
@@ -68,11 +71,10 @@ def test_every_page_is_accessible_and_fits(
     for pages in (ANONYMOUS, SIGNED_IN):
         if pages is SIGNED_IN:
             sign_in(page)
-        for name, path in pages.items():
-            page.goto(path.format(**names))
-            page.wait_for_load_state("networkidle")
-            wrong += [f"{name}: {problem}" for problem in _problems(page, axe)]
-            shoot(page, f"{name}-{width}-{colours}")
+        wrong += _look(page, axe, pages, names, form=f"{width}-{colours}")
+    staff = open_context(viewport={"width": width, "height": 900}, color_scheme=colours).new_page()
+    sign_in(staff, "red-queen")
+    wrong += _look(staff, axe, STAFF, names, form=f"{width}-{colours}")
     assert wrong == []
 
 
@@ -107,6 +109,19 @@ def test_a_page_is_light(page: Page, site: Site) -> None:
         page.goto(path)
         page.wait_for_load_state("networkidle")
         assert 0 < sum(sizes) < 100_000
+
+
+def _look(
+    page: Page, axe: str, pages: dict[str, str], names: dict[str, str], *, form: str
+) -> list[str]:
+    """Open each page and take its picture; what is wrong with them."""
+    wrong = []
+    for name, path in pages.items():
+        page.goto(path.format(**names))
+        page.wait_for_load_state("networkidle")
+        wrong += [f"{name}: {problem}" for problem in _problems(page, axe)]
+        shoot(page, f"{name}-{form}")
+    return wrong
 
 
 def _problems(page: Page, axe: str) -> list[str]:

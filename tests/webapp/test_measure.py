@@ -100,6 +100,12 @@ def test_a_measurement_is_made_once_by_the_devices_worker(
     noise = NoiseCheck.objects.get()  # an arm that equals the baseline is an A/A comparison
     assert (noise.device, noise.arm, noise.target) == (search.device, "again", TARGET)
     assert noise.ratio == result.arm("again").ratio
+    assert measurement.job is not None
+    measurement.job.refresh_from_db()
+    begun, ended = measurement.job.started, measurement.job.ended
+    assert begun is not None
+    assert ended is not None
+    assert 0 < measurement.job.device_s <= (ended - begun).total_seconds()
     host = Host.objects.get()
     assert host.leased_by is None
     assert host.devices.get(slug="here-cpu").state == DeviceState.IDLE

@@ -12,6 +12,7 @@ class Kind(models.TextChoices):
     TRAIN = "train", "Train"
     MEASURE = "measure", "Measure"
     EXPORT = "export", "Export the leaderboard"
+    ANALYSIS = "analysis", "Analyse the site"
 
 
 class State(models.TextChoices):

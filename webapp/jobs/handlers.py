@@ -59,6 +59,9 @@ HANDLERS: dict[str, Handler] = {
         run="webapp.leaderboard.tasks.export",
         ended="webapp.leaderboard.snapshots.export_job_ended",
     ),
+    Kind.ANALYSIS: Handler(
+        run="webapp.analysis.tasks.analyse", ended="webapp.analysis.services.job_ended"
+    ),
 }
 
 
