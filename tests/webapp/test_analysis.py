@@ -18,6 +18,7 @@ from tests.webapp.conftest import People, Worker
 from webapp.analysis import frames, services
 from webapp.analysis.models import Analysis
 from webapp.analysis.tasks import make
+from webapp.jobs import runner
 from webapp.jobs.choices import Kind, State
 from webapp.jobs.models import Job
 from webapp.pool.models import Device
@@ -165,7 +166,7 @@ def test_a_worker_makes_it_and_the_page_shows_it(
     people: People, device: Device, work: Worker
 ) -> None:
     search = searched(people, device, seconds=[75.0])
-    Job.objects.filter(pk=search.job_id).update(created=pd.Timestamp.now("UTC").to_pydatetime())
+    Job.objects.filter(search=search).update(created=pd.Timestamp.now("UTC").to_pydatetime())
     admin = browser(people.admin)
     assert "No figures yet" in admin.get(PATH).content.decode()
     for _ in range(2):  # asked twice, made once
@@ -181,16 +182,17 @@ def test_a_worker_makes_it_and_the_page_shows_it(
     frame = pd.read_csv(io.StringIO(text))
     assert (len(frame), frame["finished"].sum()) == (7, 1)
     first = services.latest()
-    admin.post(f"{PATH}again/")
+    again = services.make_again()
     assert "1 in 7 days" in admin.get(f"{PATH}?days=7").content.decode()  # the old one meanwhile
-    work("validate")
+    assert again.job_id is not None
+    runner.execute(again.job_id)
     assert Analysis.objects.count() == 1
     assert services.latest() != first
 
 
 def test_a_failure_is_told(people: People, device: Device) -> None:
     asked = services.make_again()
-    Job.objects.filter(pk=asked.job_id).update(state=State.FAILED, reason="no memory left")
+    Job.objects.filter(analysis=asked).update(state=State.FAILED, reason="no memory left")
     page = browser(people.admin).get(PATH).content.decode()
     assert "The latest try did not end well: no memory left" in page
     assert services.make_again() != asked

@@ -105,6 +105,7 @@ def test_a_measurement_is_made_once_by_the_devices_worker(
     begun, ended = measurement.job.started, measurement.job.ended
     assert begun is not None
     assert ended is not None
+    assert measurement.job.device_s is not None
     assert 0 < measurement.job.device_s <= (ended - begun).total_seconds()
     host = Host.objects.get()
     assert host.leased_by is None

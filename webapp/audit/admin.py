@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -94,6 +93,7 @@ def with_reason(
 
 def _fields(message: Any) -> str:
     """The names of the changed fields in a message of Django's administration."""
-    parts = json.loads(message) if isinstance(message, str) else message
-    names = [name for part in parts for name in part.get("changed", {}).get("fields", [])]
+    if isinstance(message, str):
+        return message
+    names = [name for part in message for name in part.get("changed", {}).get("fields", [])]
     return f"fields: {', '.join(names)}" if names else "nothing"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +11,8 @@ from webapp.jobs import services
 from webapp.jobs.models import Job
 from webapp.jobs.standstill import why
 from webapp.ui.people import signed_in
+
+WHY = "why_it_does_not_move"  # the field that comes first
 
 
 @admin.register(Job)
@@ -20,12 +24,11 @@ class JobAdmin(AuditedAdmin):
     search_fields = ("owner__username", "reason", "worker")
     date_hierarchy = "created"
     list_select_related = ("owner",)
-    readonly_fields = ("why_it_does_not_move",)
+    readonly_fields = (WHY,)
     actions = ("requeue", "cancel")
 
-    def get_fields(self, request: HttpRequest, obj: Job | None = None) -> list[str]:
-        names = [str(name) for name in super().get_fields(request, obj)]
-        return sorted(names, key=lambda name: name not in self.readonly_fields)  # that one first
+    def get_fields(self, request: HttpRequest, obj: Job | None = None) -> list[Any]:
+        return sorted(super().get_fields(request, obj), key=lambda name: name != WHY)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -94,7 +94,7 @@ def _queued(job: Job) -> str:
     at_work = ", ".join(f"job {pk}" for pk in sorted(running)[:3])
     if not at_work:
         return f"is queued behind {ahead} for {_ago(job.queued_at)}; a worker is free and takes it"
-    return f"is queued behind {ahead}; the {workers} workers of {job.queue} do {at_work}"
+    return f"is queued behind {ahead}; workers of {job.queue} ({workers}) do {at_work}"
 
 
 def _device(job: Job) -> Device | None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +11,8 @@ from webapp.jobs.standstill import why
 from webapp.searches import services
 from webapp.searches.models import Measurement, Search, SearchRequest, Training
 from webapp.ui.people import signed_in
+
+WHY = "why_it_does_not_move"  # the field that comes first
 
 
 class _ReadOnly(AuditedAdmin):
@@ -34,12 +38,11 @@ class SearchAdmin(_ReadOnly):
     list_filter = ("job__state", "target", "device")
     search_fields = ("id", "request__name", "request__owner__username")
     exclude = ("result",)
-    readonly_fields = ("why_it_does_not_move",)
+    readonly_fields = (WHY,)
     actions = ("retry", "cancel")
 
-    def get_fields(self, request: HttpRequest, obj: Search | None = None) -> list[str]:
-        names = [str(name) for name in super().get_fields(request, obj)]
-        return sorted(names, key=lambda name: name not in self.readonly_fields)  # that one first
+    def get_fields(self, request: HttpRequest, obj: Search | None = None) -> list[Any]:
+        return sorted(super().get_fields(request, obj), key=lambda name: name != WHY)
 
     @admin.display(description="Why it does not move")
     def why_it_does_not_move(self, search: Search) -> str:

@@ -163,7 +163,7 @@ def resume(search: Search, *, by: User) -> bool:
     Raises:
         QuotaExceeded: its owner asks, who may not have one more going on.
     """
-    return _begin_again(search.request, [search.job_id], PAUSED, by=by) == 1
+    return _begin_again(search.request, PAUSED, by=by, only=search) == 1
 
 
 def resume_request(request: SearchRequest, *, by: User) -> int:
@@ -172,7 +172,7 @@ def resume_request(request: SearchRequest, *, by: User) -> int:
     Raises:
         QuotaExceeded: its owner asks, who may not have so many more going on.
     """
-    return _begin_again(request, _jobs_of(request), PAUSED, by=by)
+    return _begin_again(request, PAUSED, by=by)
 
 
 def retry(search: Search, *, by: User, reason: str = "") -> bool:
@@ -181,7 +181,7 @@ def retry(search: Search, *, by: User, reason: str = "") -> bool:
     Raises:
         QuotaExceeded: its owner asks, who may not have one more going on.
     """
-    return _begin_again(search.request, [search.job_id], BROKEN, by=by, reason=reason) == 1
+    return _begin_again(search.request, BROKEN, by=by, only=search, reason=reason) == 1
 
 
 def retry_request(request: SearchRequest, *, by: User) -> int:
@@ -190,28 +190,26 @@ def retry_request(request: SearchRequest, *, by: User) -> int:
     Raises:
         QuotaExceeded: its owner asks, who may not have so many more going on.
     """
-    return _begin_again(request, _jobs_of(request), BROKEN, by=by)
-
-
-def _jobs_of(request: SearchRequest) -> list[int | None]:
-    return list(request.searches.values_list("job", flat=True))
+    return _begin_again(request, BROKEN, by=by)
 
 
 def _begin_again(
     request: SearchRequest,
-    keys: Sequence[int | None],
     states: tuple[State, ...],
     *,
     by: User,
+    only: Search | None = None,
     reason: str = "",
 ) -> int:
-    """Queue those of a request's jobs again that are in one of ``states``; how many that were.
+    """Queue a request's searches (or ``only`` one) again that are in one of ``states``; how many.
 
     The owner's quotas hold for the owner; an administrator may start what would exceed them.
     """
     with transaction.atomic():
         quotas.lock(request.owner)
-        found = list(Job.objects.filter(pk__in=keys, state__in=states).select_related("owner"))
+        asked = request.searches.all() if only is None else [only]
+        rows = Job.objects.filter(search__in=asked, state__in=states).select_related("owner")
+        found = list(rows)
         if by.pk == request.owner_id:
             quotas.check_searches(by, starting=len(found), new=False)
         return sum(_go_on(job, by=by, reason=reason) for job in found)

@@ -10,6 +10,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name="apitoken",
+            options={"ordering": ["-created"], "verbose_name": "API token"},
+        ),
         migrations.CreateModel(
             name="Allowance",
             fields=[
