@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 def test_the_form_says_what_is_missing_and_keeps_what_was_given(page: Page, site: Site) -> None:
     sign_in(page)
     page.goto("/searches/new/")
+    page.get_by_label("Model", exact=True).select_option(index=1)
     choose_no_target(page)
     page.get_by_label("Accuracy lost at most").fill("0.02")
     page.get_by_role("button", name="Start the search").click()
