@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from devices.protocol import MeasureJob
 from engine.documents import AssignmentDocument
+from engine.remote.event import Event
 from engine.result import Result
 from engine.summary import Summary
 
@@ -23,6 +24,7 @@ DOCUMENTS: dict[str, tuple[type[BaseModel], Literal["serialization", "validation
     "job": (MeasureJob, _READ),
     "result": (Result, _WRITTEN),
     "summary": (Summary, _WRITTEN),
+    "webhook": (Event, _WRITTEN),
 }
 
 

@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "webapp.searches",
     "webapp.leaderboard",
     "webapp.analysis",
+    "webapp.webhooks",
     "webapp.api",
 ]
 
@@ -99,7 +100,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.text("ACTNAS_REDIS_URL", "redis://127.0.0.1:6379/0")
 # Device queues are made at run time, so our own code names its queues itself
 # (webapp/jobs/queues.py); these are here for django-rq's admin pages only.
-RQ_QUEUES = {name: {"URL": REDIS_URL} for name in ("validate", "search", "train")}
+RQ_QUEUES = {name: {"URL": REDIS_URL} for name in ("validate", "search", "train", "deliver")}
 RQ_SHOW_ADMIN_LINK = True
 
 STORAGES: dict[str, dict[str, Any]] = {
@@ -189,6 +190,8 @@ QUOTA_STORED_MIB = env.number("ACTNAS_QUOTA_STORED_MIB", 50 * 1024)
 QUOTA_SEARCHES_AT_ONCE = env.number("ACTNAS_QUOTA_SEARCHES_AT_ONCE", 50)
 QUOTA_SEARCHES_A_DAY = env.number("ACTNAS_QUOTA_SEARCHES_A_DAY", 200)
 QUOTA_DEVICE_S_A_DAY = env.number("ACTNAS_QUOTA_DEVICE_S_A_DAY", 12 * 3600)
+# Webhooks to http addresses and into private networks: only where everybody may reach those.
+WEBHOOKS_PRIVATE = env.flag("ACTNAS_WEBHOOKS_PRIVATE", False)
 MAX_EPOCHS = 300
 MAX_TIME_LIMIT_MIN = 24 * 60
 

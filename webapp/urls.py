@@ -9,6 +9,7 @@ from webapp.api.api import api
 
 urlpatterns = [
     path("", include("webapp.leaderboard.urls")),
+    path("accounts/webhooks/", include("webapp.webhooks.urls")),
     path("accounts/", include("webapp.accounts.urls")),
     path("", include("webapp.catalog.urls")),
     path("devices/", include("webapp.pool.urls")),

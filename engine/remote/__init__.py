@@ -6,5 +6,6 @@
 """
 
 from engine.remote.client import Client, Document, SiteError, SiteRefused
+from engine.remote.webhook import verify
 
-__all__ = ["Client", "Document", "SiteError", "SiteRefused"]
+__all__ = ["Client", "Document", "SiteError", "SiteRefused", "verify"]

@@ -34,6 +34,7 @@ from webapp.leaderboard.models import Entry
 from webapp.pool.models import Device, Host, NoiseCheck
 from webapp.searches import stages as stages_of
 from webapp.searches.models import Measurement, Search, SearchEvent, SearchRequest
+from webapp.webhooks.models import Delivery, Webhook
 
 PASSWORD = "down-the-rabbit-hole"
 ACTIVATIONS = ("relu", "leaky_relu", "silu", "hardswish")
@@ -81,6 +82,35 @@ STAGES = {
     "decide": "Decide",
 }
 PATHS = [str(site["path"]) for site in SITES]
+
+
+def webhook(owner: User, search: Search) -> Webhook:
+    """A webhook that was switched off, with a delivery of each kind."""
+    now = timezone.now()
+    made = Webhook.objects.create(
+        owner=owner,
+        url="https://tea-party.example/hooks/actnas?for=the-dormouse",
+        site="https://wonderland.example",
+        failures=20,
+        switched_off=now,
+    )
+    arrived = {"at": now.isoformat(), "status": 204, "error": "", "seconds": 0.21}
+    broken = {**arrived, "status": 500, "error": "answered 500"}
+    for state, attempts, due in (
+        ("delivered", [broken, arrived], None),
+        ("failed", [broken] * 6, None),
+        ("pending", [broken], now + timedelta(days=9)),
+    ):
+        Delivery.objects.create(
+            webhook=made,
+            event="search.finished",
+            search=search,
+            body="{}",
+            state=state,
+            attempts=attempts,
+            not_before=due,
+        )
+    return made
 
 
 def user(name: str, *, staff: bool = False, superuser: bool = False) -> User:
@@ -554,7 +584,7 @@ def populate() -> None:
         name="Queen of Hearts",
         target_ids=["cpu-openvino-fp32", "cpu-onnxruntime-int8", "npu-ethos-u55-128-int8"],
     )
-    running_search(live, "cpu-openvino-fp32", cpu)
+    told = webhook(alice, running_search(live, "cpu-openvino-fp32", cpu))
     queued_search(live, "cpu-onnxruntime-int8", cpu)
     failed_search(live, "npu-ethos-u55-128-int8", npu, reason="the tea had gone cold (fictional)")
     kept = snapshots.take(
@@ -577,6 +607,7 @@ def populate() -> None:
                 "running": live.pk,
                 "finished": done.pk,
                 "snapshot": kept.pk,
+                "webhook": told.pk,
             }
         )
     )

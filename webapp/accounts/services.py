@@ -36,6 +36,7 @@ class Belongings:
     requests: int
     entries: int
     tokens: int
+    webhooks: int
     kept: list[str]
 
 
@@ -48,6 +49,7 @@ def belongings(user: User) -> Belongings:
         requests=SearchRequest.objects.filter(owner=user).count(),
         entries=Entry.objects.filter(owner=user).count(),
         tokens=user.tokens.count(),
+        webhooks=user.webhooks.count(),
         kept=[upload.name for upload in (*models, *data_sets)],
     )
 
@@ -73,7 +75,7 @@ def revoke_token(token: ApiToken, *, by: User) -> bool:
 
 
 def delete_account(user: User, *, by: User) -> None:
-    """Delete the user with every upload, search, entry, token and file.
+    """Delete the user with every upload, search, entry, token, webhook and file.
 
     The audit trail keeps the name: it says who did what, also when they are gone.
 
@@ -86,6 +88,7 @@ def delete_account(user: User, *, by: User) -> None:
     if user.is_superuser:
         raise Refused("an administrator's account is deleted by another administrator")
     with transaction.atomic():
+        user.webhooks.all().delete()  # first: they are not told what is cancelled now
         for job in Job.objects.filter(owner=user, state__in=OPEN):
             jobs.cancel(job, reason="its owner deleted the account")
         record(by=by, action=Action.DELETED, what=user, detail="with everything in the account")

@@ -7,8 +7,9 @@ from typing import Any
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from webapp.api import problems
-from webapp.api.routers import accounts, leaderboard, pool, searches, uploads
+from engine.remote.event import Event
+from webapp.api import problems, replays
+from webapp.api.routers import accounts, leaderboard, pool, searches, uploads, webhooks
 
 _DESCRIPTION = """
 Upload a YOLO detector, name the targets it must run on, and get back the same detector with the
@@ -22,9 +23,25 @@ the state of what you made.
 - **Repeats**: a `POST` with the header `Idempotency-Key` is done once; for 24 hours the same key
   gets the same answer, with `Idempotent-Replay: true`.
 - **Reads** carry an `ETag`; send it as `If-None-Match` and get 304 while nothing has changed.
+- **Webhooks**: `POST /webhooks` names an address that is told when a search ends. Check each
+  request with the secret: `Actnas-Signature` is `t=<unix time>,v1=<hex>`, HMAC-SHA256 over
+  `<unix time>.<body>`; refuse old times, and tell copies by `Actnas-Delivery`.
 - **Limits**: `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (s) stand in every
   answer; past the limit it is 429 with `Retry-After`.
 """
+_HOOK = {
+    "summary": "One of your searches has ended",
+    "description": "Answer with any 2xx within 10 seconds; other answers are tried again, with "
+    "growing pauses, five times. Redirects are not followed.",
+    "parameters": [
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+        for name in ("Actnas-Signature", "Actnas-Event", "Actnas-Delivery")
+    ],
+    "requestBody": {
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Event"}}}
+    },
+    "responses": {"2XX": {"description": "arrived"}},
+}
 _VERBS = ("get", "post", "put", "patch", "delete")
 
 
@@ -37,6 +54,10 @@ class Api(NinjaAPI):
         schema["components"].setdefault("schemas", {})["Problem"] = (
             problems.Problem.model_json_schema()
         )
+        schema["components"]["schemas"]["Event"] = Event.model_json_schema(
+            mode="serialization", by_alias=True
+        )
+        schema["webhooks"] = {"search-ended": {"post": _HOOK}}
         problem = {
             "description": "A problem (RFC 9457)",
             "content": {
@@ -56,12 +77,12 @@ class Api(NinjaAPI):
                 if operation is None:
                     continue
                 operation["responses"]["default"] = problem
-                if verb == "post" and not path.endswith("/tokens"):
+                if verb == "post" and not replays.answers_with_a_secret(path):
                     operation["parameters"] = [*operation.get("parameters", []), key]
         return schema
 
 
 api = Api(title="ActNAS Bench", version="1", description=_DESCRIPTION.strip())
 problems.install(api)
-for part in (accounts, uploads, pool, searches, leaderboard):
+for part in (accounts, uploads, pool, searches, leaderboard, webhooks):
     api.add_router("", part.router)

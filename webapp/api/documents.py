@@ -15,6 +15,7 @@ from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry, Snapshot
 from webapp.searches.models import Search, SearchRequest
 from webapp.searches.services import progress
+from webapp.webhooks.models import Delivery, Webhook
 
 
 def _job(job: Job | None) -> schemas.JobOut | None:
@@ -119,4 +120,25 @@ def snapshot(request: HttpRequest, row: Snapshot) -> schemas.SnapshotOut:
         url=request.build_absolute_uri(reverse("leaderboard:snapshot", args=[row.pk])),
         files={kind: request.build_absolute_uri(path) for kind, path in files.items()},
         job=_job(row.job),
+    )
+
+
+def webhook(row: Webhook) -> schemas.WebhookOut:
+    return schemas.WebhookOut(**_webhook(row))
+
+
+def webhook_with_secret(row: Webhook) -> schemas.WebhookSecret:
+    return schemas.WebhookSecret(**_webhook(row), secret=row.secret)
+
+
+def _webhook(row: Webhook) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in schemas.WebhookOut.model_fields}
+
+
+def delivery(row: Delivery) -> schemas.DeliveryOut:
+    plain = set(schemas.DeliveryOut.model_fields) - {"search", "attempts"}
+    return schemas.DeliveryOut(
+        **{name: getattr(row, name) for name in plain},
+        search=row.search_id,
+        attempts=[schemas.AttemptOut.model_validate(attempt) for attempt in row.attempts],
     )

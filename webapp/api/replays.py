@@ -18,16 +18,22 @@ from webapp.api import limits, problems
 from webapp.api.models import KEPT, Replay
 
 HEADER = "Idempotency-Key"
+_SECRETS = ("/tokens", "/webhooks", "/secret")
 _LONGEST = 200
 _ABANDONED_S = 600  # an unfinished row this old belongs to a process that died
 
 
+def answers_with_a_secret(path: str) -> bool:
+    """Whether a POST to this path of the API is answered with a secret: that is never stored."""
+    return path.endswith(_SECRETS)
+
+
 def applies_to(request: HttpRequest) -> bool:
-    """Whether the request asks to be done only once. Answers with secrets are never stored."""
+    """Whether the request asks to be done only once, and its answer may be stored."""
     return (
         request.method == "POST"
         and HEADER in request.headers
-        and not request.path.endswith("/tokens")
+        and not answers_with_a_secret(request.path)
     )
 
 

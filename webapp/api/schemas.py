@@ -12,6 +12,7 @@ from webapp.accounts.choices import Scope
 from webapp.catalog.choices import Visibility
 from webapp.searches.choices import Recipe
 from webapp.searches.services import DEFAULT_ACTIVATIONS
+from webapp.webhooks.addresses import LONGEST
 
 
 def _example(document: dict[str, Any]) -> ConfigDict:
@@ -300,3 +301,40 @@ class Page(Schema):
     next: str | None = Field(description="cursor of the next page; null on the last one")
     is_ranking: bool = Field(description="whether all are comparable, so that ranks mean something")
     entries: list[EntryOut]
+
+
+class WebhookIn(Schema):
+    url: str = Field(max_length=LONGEST, description="https, at a public address")
+
+    model_config = _example({"url": "https://build.example/hooks/actnas"})
+
+
+class WebhookOut(Schema):
+    id: str
+    url: str
+    failures: int = Field(description="deliveries that failed in a row")
+    switched_off: datetime | None = Field(
+        description="since when, after 20 failures in a row; a test that arrives switches it on"
+    )
+    created: datetime
+
+
+class WebhookSecret(WebhookOut):
+    secret: str = Field(description="signs what is sent; shown this once")
+
+
+class AttemptOut(Schema):
+    at: datetime
+    status: int | None = Field(description="of the HTTP answer; null where none came")
+    error: str
+    seconds: float
+
+
+class DeliveryOut(Schema):
+    id: str
+    event: str = Field(description="search.finished, search.failed, search.cancelled or test")
+    search: str | None
+    state: str = Field(description="pending, delivered or failed")
+    attempts: list[AttemptOut]
+    not_before: datetime | None = Field(description="when the next attempt is due")
+    created: datetime

@@ -13,6 +13,7 @@ class Kind(models.TextChoices):
     MEASURE = "measure", "Measure"
     EXPORT = "export", "Export the leaderboard"
     ANALYSIS = "analysis", "Analyse the site"
+    DELIVER = "deliver", "Deliver to a webhook"
 
 
 class State(models.TextChoices):

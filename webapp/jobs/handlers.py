@@ -62,6 +62,9 @@ HANDLERS: dict[str, Handler] = {
     Kind.ANALYSIS: Handler(
         run="webapp.analysis.tasks.analyse", ended="webapp.analysis.services.job_ended"
     ),
+    Kind.DELIVER: Handler(
+        run="webapp.webhooks.tasks.deliver", ended="webapp.webhooks.services.delivery_job_ended"
+    ),
 }
 
 

@@ -13,6 +13,7 @@ from webapp.jobs.models import Job
 VALIDATE = "validate"
 SEARCH = "search"
 TRAIN = "train"
+DELIVER = "deliver"
 
 _TASK = "webapp.jobs.tasks.run"
 _GRACE_S = 30  # RQ's own alarm comes after ours

@@ -23,6 +23,7 @@ from webapp.pool.services import choose_device
 from webapp.searches import stages
 from webapp.searches.choices import Recipe
 from webapp.searches.models import Search, SearchEvent, SearchRequest
+from webapp.webhooks import services as webhooks
 
 SEARCH_LIMIT_S = 6 * 3600
 BROKEN = (State.FAILED, State.CANCELLED)  # may be run again
@@ -224,12 +225,13 @@ def _go_on(job: Job, *, by: User, reason: str) -> bool:
 
 
 def search_job_ended(job: Job) -> None:
-    """Log how a search ended."""
-    search = Search.objects.filter(job=job).first()
+    """Log how a search ended, and tell its owner's webhooks."""
+    search = Search.objects.select_related("request").filter(job=job).first()
     if search is not None:
         SearchEvent.objects.create(
             search=search, stage=search.stage, kind="log", message=job.reason or job.state
         )
+        webhooks.search_ended(search, job)
 
 
 def training_job_ended(job: Job) -> None:

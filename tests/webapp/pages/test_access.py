@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import Client
 
+from tests.browser import factories
 from tests.webapp.pages.conftest import World
 from webapp.catalog.models import DataSet, Detector
 from webapp.leaderboard import services
@@ -98,8 +99,16 @@ def test_names_from_uploads_are_escaped(world: World, browse: Browse) -> None:
 def test_the_policy_forbids_inline_code_and_pages_have_none(world: World, browse: Browse) -> None:
     entry = world.entry(1)
     request = world.running()
+    hook = factories.webhook(world.alice, request.searches.get())
     client = browse(world.alice)
-    for path in ("/", f"/entries/{entry.pk}/", f"/searches/{request.pk}/", "/searches/new/"):
+    for path in (
+        "/",
+        f"/entries/{entry.pk}/",
+        f"/searches/{request.pk}/",
+        "/searches/new/",
+        "/accounts/webhooks/",
+        f"/accounts/webhooks/{hook.pk}/",
+    ):
         answer = client.get(path)
         policy = answer.headers["Content-Security-Policy"]
         assert "unsafe" not in policy

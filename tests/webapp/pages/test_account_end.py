@@ -20,6 +20,7 @@ from webapp.catalog.models import DataSet, Detector
 from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry
 from webapp.searches.models import Search, SearchRequest
+from webapp.webhooks.models import Delivery, Webhook
 
 Browse = Callable[[User | None], Client]
 
@@ -54,7 +55,9 @@ def test_everything_goes_with_the_account(world: World, browse: Browse) -> None:
     mine = world.entry(1)
     folder = mine.search.path
     assert folder.is_dir()
-    running = world.running().searches.get().job
+    search = world.running().searches.get()
+    running = search.job
+    factories.webhook(world.alice, search)
     world.model.file.save("cheshire.pt", ContentFile(b"weights"))
     picture = default_storage.save("data-sets/alice/thumbnails/0.webp", ContentFile(b"RIFF"))
     DataSet.objects.filter(pk=world.data.pk).update(thumbnails=[{"file": picture}])
@@ -74,6 +77,8 @@ def test_everything_goes_with_the_account(world: World, browse: Browse) -> None:
     assert not folder.exists()
     assert not default_storage.exists(stored)
     assert not default_storage.exists(picture)
+    assert not Webhook.objects.exists()
+    assert not Delivery.objects.exists()
     assert running is not None
     assert not type(running).objects.filter(pk=running.pk).exists()
     assert list(kept.rows.values_list("entry", flat=True)) == [theirs.pk]

@@ -11,8 +11,9 @@ from webapp.jobs import queues
 from webapp.jobs.agent import Agent
 from webapp.pool import services as pool
 from webapp.pool.models import Device, Host
+from webapp.webhooks import services as webhooks
 
-_ALL = (queues.VALIDATE, queues.SEARCH, queues.TRAIN)
+_ALL = (queues.VALIDATE, queues.SEARCH, queues.TRAIN, queues.DELIVER)
 
 
 class Command(BaseCommand):
@@ -41,6 +42,7 @@ class Command(BaseCommand):
         def chores() -> None:
             pool.agent_beat(host)
             pool.sweep()
+            webhooks.sweep()
 
         agent = Agent(wanted=wanted, chores=chores)
         signal.signal(signal.SIGTERM, agent.stop)

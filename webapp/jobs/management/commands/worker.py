@@ -13,7 +13,7 @@ from webapp.jobs.worker import work
 
 
 class Command(BaseCommand):
-    help = "Serve queues: validate, search, train, device-<slug>."
+    help = "Serve queues: validate, search, train, deliver, device-<slug>."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("queues", nargs="+")
