@@ -92,7 +92,7 @@ def _decode(cursor: str, order: Sequence[str]) -> list[Any]:
         columns, values = json.loads(text)
         known = list(columns) == list(order) and len(values) == len(order)
         plain = known and all(v is None or isinstance(v, str | int | float) for v in values)
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         plain = False
     if not plain:
         raise Refused(_NONE_OF_THIS)

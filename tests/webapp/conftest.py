@@ -158,6 +158,35 @@ def work(environment: dict[str, str]) -> Worker:
     return run
 
 
+Names = Callable[..., list[str]]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """``names("1.1.1.1", "10.0.0.1")``: what hosts that are nobody's mean from now on.
+
+    Those are all below ``.example`` and ``.invalid``; they mean nothing where no address is given.
+    Returns the list of those that were looked up. Only the name server is replaced.
+    """
+    real = socket.getaddrinfo
+
+    def mean(*ips: str) -> list[str]:
+        asked: list[str] = []
+
+        def answer(host: Any, port: Any, *args: Any, **kwargs: Any) -> list[Any]:
+            if not str(host).endswith((".example", ".invalid")):
+                return real(host, port, *args, **kwargs)
+            asked.append(host)
+            if not ips:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ips]
+
+        monkeypatch.setattr(socket, "getaddrinfo", answer)
+        return asked
+
+    return mean
+
+
 def wait_until(condition: Callable[[], Any], *, seconds: float = 20.0) -> Any:
     """What ``condition()`` returns once it is true; fails after ``seconds``."""
     deadline = time.monotonic() + seconds

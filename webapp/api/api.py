@@ -9,6 +9,7 @@ from ninja.openapi.schema import OpenAPISchema
 
 from engine.remote.event import Event
 from webapp.api import problems, replays
+from webapp.api.auth import Anyone, TokenAuth
 from webapp.api.routers import accounts, leaderboard, pool, searches, uploads, webhooks
 
 _DESCRIPTION = """
@@ -57,6 +58,7 @@ class Api(NinjaAPI):
         schema["components"]["schemas"]["Event"] = Event.model_json_schema(
             mode="serialization", by_alias=True
         )
+        schema["components"]["securitySchemes"].pop(Anyone.__name__)
         schema["webhooks"] = {"search-ended": {"post": _HOOK}}
         problem = {
             "description": "A problem (RFC 9457)",
@@ -77,6 +79,8 @@ class Api(NinjaAPI):
                 if operation is None:
                     continue
                 operation["responses"]["default"] = problem
+                if operation.get("security") == [{Anyone.__name__: []}]:
+                    operation["security"] = [{}, {TokenAuth.__name__: []}]
                 if verb == "post" and not replays.answers_with_a_secret(path):
                     operation["parameters"] = [*operation.get("parameters", []), key]
         return schema

@@ -1,8 +1,9 @@
-"""What holds for every request of the API: rate limits, idempotency keys, ETags."""
+"""What holds for every request of the API: rate limits, idempotency keys, ETags, problems."""
 
 from __future__ import annotations
 
 from typing import cast
+from urllib.parse import unquote
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -42,9 +43,12 @@ class ApiMiddleware:
                 f"ask again in {allowance.reset_s} s",
                 code="too-many-requests",
             )
+        elif "\0" in request.path or "\0" in unquote(request.META.get("QUERY_STRING", "")):
+            # No text of ours holds one, and PostgreSQL refuses to look for it.
+            response = problems.response(400, "the address holds the character NUL")
         else:
             # An ETag for every readable answer; 304 where the caller has it already.
-            response = cast(HttpResponseBase, self.conditional(request))
+            response = problems.from_any(request, cast(HttpResponseBase, self.conditional(request)))
         if allowance is not None:
             for name, value in allowance.headers.items():
                 response.headers[name] = value

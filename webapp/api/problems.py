@@ -6,15 +6,20 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
 from ninja import Field, NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from devices.errors import BadRequest, Unsupported
-from webapp.errors import Refused
+from webapp.errors import Refused, TooLarge
 
 log = logging.getLogger(__name__)
 
+MEDIA_TYPE = "application/problem+json"
 
 # Status -> the code of a problem that has no closer one. Codes never change their meaning.
 CODES = {
@@ -63,9 +68,24 @@ def response(status: int, detail: str, title: str = "", *, code: str = "") -> Ht
         status=status,
         detail=detail,
     )
-    return JsonResponse(
-        problem.model_dump(), status=status, content_type="application/problem+json"
-    )
+    return JsonResponse(problem.model_dump(), status=status, content_type=MEDIA_TYPE)
+
+
+def from_any(request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBase:
+    """The answer itself; as a problem where Django or the framework refused it in other words."""
+    status = answer.status_code
+    if status < 400 or answer.headers.get("Content-Type") == MEDIA_TYPE:
+        return answer
+    allowed = answer.headers.get("Allow")
+    detail = HTTPStatus(status).description or HTTPStatus(status).phrase
+    if status == 404:
+        detail = f"{request.path} is no address of the API; /api/v1/openapi.json lists them"
+    elif allowed is not None:
+        detail = f"{request.method} is not allowed here; allowed: {allowed}"
+    problem = response(status, detail)
+    if allowed is not None:
+        problem.headers["Allow"] = allowed
+    return problem
 
 
 def plain_limit(reset_s: int) -> HttpResponse:
@@ -101,6 +121,17 @@ def install(api: NinjaAPI) -> None:
     @api.exception_handler(HttpError)
     def http(request: HttpRequest, error: HttpError) -> HttpResponse:
         return response(error.status_code, error.message)
+
+    @api.exception_handler(RequestDataTooBig)
+    def too_big(request: HttpRequest, error: Exception) -> HttpResponse:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        return response(413, f"the body has more than {most:,} bytes", TooLarge.title)
+
+    @api.exception_handler(SuspiciousOperation)
+    @api.exception_handler(MultiPartParserError)
+    @api.exception_handler(UnreadablePostError)
+    def unreadable(request: HttpRequest, error: Exception) -> HttpResponse:
+        return response(400, f"the body cannot be read: {error}")
 
     @api.exception_handler(Exception)
     def ours(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -48,7 +49,10 @@ def once(
             f"{HEADER} has {len(given)} characters; accepted: 1 to {_LONGEST}",
             code="bad-idempotency-key",
         )
-    key, fingerprint = _key(request, given), _fingerprint(request)
+    try:
+        key, fingerprint = _key(request, given), _fingerprint(request)
+    except RequestDataTooBig:
+        return answer(request)  # which refuses it, too
     Replay.objects.filter(created__lt=timezone.now() - KEPT).delete()
     row, made = _claim(key, fingerprint)
     if not made:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ninja import Field, Schema
-from pydantic import ConfigDict
+from pydantic import ConfigDict, field_validator
 
 from webapp.accounts.choices import Scope
 from webapp.catalog.choices import Visibility
@@ -20,7 +20,19 @@ def _example(document: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"example": document})
 
 
-class Credentials(Schema):
+class Body(Schema):
+    """What is sent to us."""
+
+    @field_validator("*")
+    @classmethod
+    def _no_nul(cls, value: Any) -> Any:
+        texts = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and "\0" in text for text in texts):
+            raise ValueError("holds the character NUL")  # which PostgreSQL cannot store
+        return value
+
+
+class Credentials(Body):
     username: str
     password: str
     name: str = Field("API", max_length=80, description="what to call the token")
@@ -33,7 +45,7 @@ class Credentials(Schema):
     )
 
 
-class Password(Schema):
+class Password(Body):
     password: str
 
     model_config = _example({"password": "six-impossible-things"})
@@ -45,7 +57,7 @@ class TokenOut(Schema):
     prefix: str
 
 
-class SignUp(Schema):
+class SignUp(Body):
     username: str = Field(min_length=3, max_length=150)
     password: str
     email: str = Field("", description="only for a forgotten password")
@@ -135,7 +147,7 @@ class DeviceOut(Schema):
     queued: int = Field(description="measurements that wait for it")
 
 
-class SearchIn(Schema):
+class SearchIn(Body):
     model: str = Field(description="id of an uploaded model")
     targets: list[str] = Field(min_length=1, description="ids; GET /targets lists them")
     data_set: str | None = Field(None, description="id of a data set; without one: a cost study")
@@ -262,13 +274,13 @@ class EntryDetail(EntryOut):
     arms: list[dict[str, Any]] = Field(description="every arm of the search, as in result.json")
 
 
-class WithdrawIn(Schema):
+class WithdrawIn(Body):
     reason: str = Field(max_length=300, description="stays on the entry's page")
 
     model_config = _example({"reason": "the data set had duplicates"})
 
 
-class SnapshotIn(Schema):
+class SnapshotIn(Body):
     """The filters of the list that is kept; the same as GET /leaderboard takes."""
 
     target: str = ""
@@ -303,7 +315,7 @@ class Page(Schema):
     entries: list[EntryOut]
 
 
-class WebhookIn(Schema):
+class WebhookIn(Body):
     url: str = Field(max_length=LONGEST, description="https, at a public address")
 
     model_config = _example({"url": "https://build.example/hooks/actnas"})

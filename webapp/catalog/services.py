@@ -97,6 +97,8 @@ def data_set_folder(data_set: DataSet) -> Path:
 def _common(owner: User, file: UploadedFile, name: str, visibility: str) -> dict[str, Any]:
     if visibility not in Visibility.values:
         raise Refused(f"unknown visibility {visibility!r}; known: {', '.join(Visibility.values)}")
+    if "\0" in name:
+        raise Refused("the name holds the character NUL")
     file_name = (file.name or "upload")[-120:]
     return {
         "owner": owner,

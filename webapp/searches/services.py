@@ -128,7 +128,8 @@ def _check_wish(wish: Wish) -> None:
 def _check_range(name: str, value: float | None, *, above: float, most: float) -> None:
     if value is not None and not above < value <= most:
         low = f"from {above + 1:g}" if name in {"epochs", "imgsz"} else f"above {max(above, 0):g}"
-        raise Refused(f"{name} is {value:g}; accepted: {low} up to {most:g}")
+        shown = f"{value:g}" if isinstance(value, float) else value  # an int may be no float
+        raise Refused(f"{name} is {shown}; accepted: {low} up to {most:g}")
 
 
 def cancel_search(search: Search, *, by: User, reason: str = "") -> bool:

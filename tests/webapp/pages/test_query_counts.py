@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from tests.browser import factories
 from tests.webapp.pages.conftest import World
 from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry, Snapshot
@@ -31,7 +32,9 @@ COUNTS = {
     "/accounts/": 12,
     "/models/{model}/": 4,
     "/data-sets/{data_set}/": 3,
-    "/accounts/delete/": 9,
+    "/accounts/delete/": 10,
+    "/accounts/webhooks/": 3,
+    "/accounts/webhooks/{webhook}/": 4,
     "/searches/new/": 8,
 }
 
@@ -48,11 +51,12 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
         "running": world.running().pk,
         "model": world.model.pk,
         "data_set": world.data.pk,
+        "webhook": factories.webhook(world.alice, world.running().searches.get()).pk,
     }
     few = _count(client, path.format(**names))
     for seed in range(3, 7):
         world.entry(seed)
-        world.running()
+        factories.webhook(world.alice, world.running().searches.get())
     assert (few, _count(client, path.format(**names))) == (COUNTS[path], COUNTS[path])
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -90,29 +89,3 @@ def running(people: People) -> Search:
         target_ids=[TARGET],
     )
     return factories.running_search(asked, TARGET, cpu)
-
-
-Names = Callable[..., list[str]]
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """``names("1.1.1.1", "10.0.0.1")``: what hosts in ``.example`` mean from now on.
-
-    Returns the list of those that were looked up. Only the name server is replaced.
-    """
-    real = socket.getaddrinfo
-
-    def mean(*ips: str) -> list[str]:
-        asked: list[str] = []
-
-        def answer(host: Any, port: Any, *args: Any, **kwargs: Any) -> list[Any]:
-            if not str(host).endswith(".example"):
-                return real(host, port, *args, **kwargs)
-            asked.append(host)
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in ips]
-
-        monkeypatch.setattr(socket, "getaddrinfo", answer)
-        return asked
-
-    return mean

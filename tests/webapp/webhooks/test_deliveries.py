@@ -16,8 +16,8 @@ from engine.remote import verify
 from engine.remote.webhook import HEADER
 from tests.browser import factories
 from tests.schemas.test_schemas import validator
-from tests.webapp.conftest import People, Worker
-from tests.webapp.webhooks.conftest import TARGET, Names, Receiver, running
+from tests.webapp.conftest import Names, People, Worker
+from tests.webapp.webhooks.conftest import TARGET, Receiver, running
 from webapp.jobs import runner
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import State

@@ -28,7 +28,7 @@ def sign_up(request: HttpRequest, body: schemas.SignUp) -> Status[dict[str, str]
         raise HttpError(403, "sign-up is closed on this site; ask its administrator")
     user = User(username=body.username, email=body.email)
     try:
-        User.username_validator(body.username)
+        user.clean_fields(exclude=["password"])
         validate_password(body.password, user)
     except ValidationError as error:
         raise Refused(" ".join(error.messages)) from None

@@ -17,6 +17,17 @@ from webapp.leaderboard.models import Entry, Snapshot
 from webapp.leaderboard.services import file_path, withdraw
 from webapp.leaderboard.tables import ORDERS, Filters, table
 
+_DOWNLOAD = {
+    "responses": {
+        200: {
+            "description": "The file",
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+        }
+    }
+}
+
 router = Router(tags=["leaderboard"], auth=ANYONE)
 
 
@@ -32,7 +43,7 @@ def leaderboard(
     kind: str = "",
     owner: str = "",
     q: str = "",
-    order: str = "",
+    order: str = Query("", description=f"one of {', '.join(ORDERS)}; empty: as fits the list"),
     cursor: str = Query("", description="`next` of the page before; empty: the first page"),
     page: int = Query(1, ge=1, description="by number instead; a cursor misses and repeats none"),
     size: int = Query(50, ge=1, le=200),
@@ -77,7 +88,7 @@ def take_snapshot(request: HttpRequest, body: schemas.SnapshotIn) -> Status[sche
     asked = {name: value for name, value in body.model_dump().items() if value}
     made = snapshots.take(
         found.entries,
-        title=", ".join(str(value) for value in asked.values()) or "All entries",
+        title=", ".join(str(value) for value in asked.values())[:200] or "All entries",
         query=urlencode({"target": body.target or "all"}),
         is_ranking=found.is_ranking,
     )
@@ -113,14 +124,19 @@ def withdraw_entry(
     return documents.entry(_visible(request, entry_id), detail=True)
 
 
-@router.get("/entries/{entry_id}/files/{name}")
+@router.get("/entries/{entry_id}/files/{name}", openapi_extra=_DOWNLOAD)
 def file(request: HttpRequest, entry_id: str, name: str) -> FileResponse:
     """Download a file of an entry: the model that was measured, its assignment, its weights."""
     row = _visible(request, entry_id)
     path = None if row.withdrawn else file_path(row, name)
     if path is None:
         raise missing("file", name)
-    return FileResponse(path.open("rb"), as_attachment=True, filename=name)
+    return FileResponse(
+        path.open("rb"),
+        as_attachment=True,
+        filename=name,
+        content_type="application/octet-stream",
+    )
 
 
 def _visible(request: HttpRequest, entry_id: str) -> Entry:

@@ -10,6 +10,7 @@ from ninja import Router, Status
 from webapp import paging
 from webapp.api import documents, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
+from webapp.api.lists import CURSOR, SIZE
 from webapp.catalog.models import DataSet, Detector
 from webapp.errors import NotReady
 from webapp.searches import services
@@ -44,7 +45,7 @@ def create(request: HttpRequest, body: schemas.SearchIn) -> Status[schemas.Reque
 
 @router.get("/searches", response=list[schemas.RequestOut], auth=SIGNED_IN)
 def mine(
-    request: HttpRequest, response: HttpResponse, cursor: str = "", size: int = paging.SIZE
+    request: HttpRequest, response: HttpResponse, cursor: str = CURSOR, size: int = SIZE
 ) -> list[schemas.RequestOut]:
     """Your requests, the newest first. The Link header names the next page."""
     owned = SearchRequest.objects.filter(owner=user_of(request))

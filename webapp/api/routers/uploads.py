@@ -9,6 +9,7 @@ from ninja.files import UploadedFile
 from webapp import paging
 from webapp.api import documents, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
+from webapp.api.lists import CURSOR, SIZE
 from webapp.catalog import services
 from webapp.catalog.choices import Visibility
 from webapp.catalog.models import DataSet, Detector
@@ -32,7 +33,7 @@ def upload_model(
 
 @router.get("/models", response=list[schemas.ModelOut], auth=SIGNED_IN)
 def my_models(
-    request: HttpRequest, response: HttpResponse, cursor: str = "", size: int = paging.SIZE
+    request: HttpRequest, response: HttpResponse, cursor: str = CURSOR, size: int = SIZE
 ) -> list[schemas.ModelOut]:
     """Your models, the newest first. The Link header names the next page."""
     owned = Detector.objects.filter(owner=user_of(request)).select_related("job")
@@ -67,7 +68,7 @@ def upload_data_set(
 
 @router.get("/data-sets", response=list[schemas.DataSetOut], auth=SIGNED_IN)
 def my_data_sets(
-    request: HttpRequest, response: HttpResponse, cursor: str = "", size: int = paging.SIZE
+    request: HttpRequest, response: HttpResponse, cursor: str = CURSOR, size: int = SIZE
 ) -> list[schemas.DataSetOut]:
     """Your data sets, the newest first. The Link header names the next page."""
     owned = DataSet.objects.filter(owner=user_of(request)).select_related("job")

@@ -8,6 +8,7 @@ from ninja import Router, Status
 from webapp import paging
 from webapp.api import documents, schemas
 from webapp.api.auth import SIGNED_IN, missing, user_of
+from webapp.api.lists import CURSOR, SIZE
 from webapp.webhooks import services
 from webapp.webhooks.models import Webhook
 
@@ -61,8 +62,8 @@ def deliveries(
     request: HttpRequest,
     response: HttpResponse,
     webhook_id: str,
-    cursor: str = "",
-    size: int = paging.SIZE,
+    cursor: str = CURSOR,
+    size: int = SIZE,
 ) -> list[schemas.DeliveryOut]:
     """What was sent to it, the newest first: the last 100, with every attempt."""
     found = _own(request, webhook_id).deliveries.all()

@@ -1,0 +1,12 @@
+"""Parameters of every list that comes in pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ninja import Query
+
+from webapp import paging
+
+CURSOR: Any = Query("", description="from the `Link` header; empty: the first page")
+SIZE: Any = Query(paging.SIZE, ge=1, le=paging.MOST, description="rows a page")
