@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
 
 
@@ -11,4 +13,4 @@ class DeliveryState(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
-TEST = "test"  # the event of a delivery that its owner asked for
+TEST: Final = "test"  # the event of a delivery that its owner asked for

@@ -88,7 +88,7 @@ def send_test(webhook: Webhook) -> Delivery:
 def search_ended(search: Search, job: Job) -> None:
     """Tell the webhooks of a search's owner that it ended. Call it where its end is written."""
     state = cast("Literal['finished', 'failed', 'cancelled']", str(job.state))
-    finished = search.result if state == State.FINISHED else None
+    finished = search.result if job.state == State.FINISHED else None
     for webhook in Webhook.objects.filter(owner=search.request.owner_id, switched_off__isnull=True):
         _deliver(
             webhook,
