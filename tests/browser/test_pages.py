@@ -48,6 +48,7 @@ SIGNED_IN = {
     "search-mine": "/searches/{running}/",
 }
 STAFF = {
+    "administration": "/admin/",
     "analysis": "/admin/analysis/?days=90",
 }
 FORMS = [

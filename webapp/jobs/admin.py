@@ -48,7 +48,9 @@ class JobAdmin(AuditedAdmin):
             return services.restart(job, by=by, reason=reason)
 
         rows = queryset.select_related("owner")
-        return with_reason(self, request, rows, title="Run again", act=act, done="queued again")
+        return with_reason(
+            self, request, rows, title="Run these jobs again", act=act, done="queued again"
+        )
 
     @admin.action(description="Cancel, with a reason", permissions=["delete"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
@@ -59,4 +61,6 @@ class JobAdmin(AuditedAdmin):
             return services.cancel(job, by=by, reason=said)
 
         rows = queryset.select_related("owner")
-        return with_reason(self, request, rows, title="Cancel", act=act, done="cancelled")
+        return with_reason(
+            self, request, rows, title="Cancel these jobs", act=act, done="cancelled"
+        )

@@ -36,4 +36,6 @@ class EntryAdmin(AuditedAdmin):
             said = f"withdrawn by the administrator {by.get_username()}: {reason}"
             return services.withdraw(entry, by=by, reason=said)
 
-        return with_reason(self, request, queryset, title="Withdraw", act=act, done="withdrawn")
+        return with_reason(
+            self, request, queryset, title="Withdraw these entries", act=act, done="withdrawn"
+        )

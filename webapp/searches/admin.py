@@ -56,7 +56,9 @@ class SearchAdmin(_ReadOnly):
             return services.retry(search, by=by, reason=reason)
 
         rows = queryset.select_related("request__owner", "job")
-        return with_reason(self, request, rows, title="Retry", act=act, done="queued again")
+        return with_reason(
+            self, request, rows, title="Retry these searches", act=act, done="queued again"
+        )
 
     @admin.action(description="Cancel", permissions=["delete"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Search]) -> HttpResponse | None:
@@ -66,7 +68,9 @@ class SearchAdmin(_ReadOnly):
             return services.cancel_search(search, by=by, reason=reason)
 
         rows = queryset.select_related("request", "job__owner")
-        return with_reason(self, request, rows, title="Cancel", act=act, done="cancelled")
+        return with_reason(
+            self, request, rows, title="Cancel these searches", act=act, done="cancelled"
+        )
 
 
 @admin.register(Training)
