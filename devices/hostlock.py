@@ -137,8 +137,13 @@ def _release(fd: int) -> None:
     os.close(fd)
 
 
-def _open(name: str) -> int:
+def folder() -> Path:
+    """Where this host's lock files lie; everybody who shares the host must name the same folder."""
     default = Path(tempfile.gettempdir()) / f"actnas-host-{os.getuid()}"
-    folder = Path(os.environ.get("ACTNAS_HOST_LOCKS") or default)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return Path(os.environ.get("ACTNAS_HOST_LOCKS") or default)
+
+
+def _open(name: str) -> int:
+    place = folder()
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(place / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -98,7 +98,8 @@ def database(name: str, default: Path) -> dict[str, Any]:
             "PORT": str(url.port or ""),
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": dict(parse_qsl(url.query)),
+            # A server that is away is an error within seconds, not a request that hangs.
+            "OPTIONS": {"connect_timeout": "5", **dict(parse_qsl(url.query))},
         }
     raise ImproperlyConfigured(
         f"{name} names the scheme {url.scheme!r}; known: sqlite:///PATH, postgresql://HOST/NAME"

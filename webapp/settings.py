@@ -59,9 +59,11 @@ INSTALLED_APPS = [
     "webapp.analysis",
     "webapp.webhooks",
     "webapp.api",
+    "webapp.ops",
 ]
 
 MIDDLEWARE = [
+    "webapp.middleware.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "webapp.middleware.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -166,6 +168,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 HTTPS = env.flag("ACTNAS_HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]  # asked from inside, by machines
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 BEHIND_PROXY = env.flag("ACTNAS_BEHIND_PROXY", False)
 if BEHIND_PROXY:
@@ -192,13 +195,18 @@ QUOTA_SEARCHES_A_DAY = env.number("ACTNAS_QUOTA_SEARCHES_A_DAY", 200)
 QUOTA_DEVICE_S_A_DAY = env.number("ACTNAS_QUOTA_DEVICE_S_A_DAY", 12 * 3600)
 # Webhooks to http addresses and into private networks: only where everybody may reach those.
 WEBHOOKS_PRIVATE = env.flag("ACTNAS_WEBHOOKS_PRIVATE", False)
+METRICS = env.flag("ACTNAS_METRICS", False)  # /metrics for everybody, not only for staff tokens
 MAX_EPOCHS = 300
 MAX_TIME_LIMIT_MIN = 24 * 60
 
+LOG = env.choice("ACTNAS_LOG", "text", ("text", "json"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "webapp.logs.JsonLines"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG}},
     "root": {"handlers": ["console"], "level": env.text("ACTNAS_LOG_LEVEL", "INFO")},
 }

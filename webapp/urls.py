@@ -8,6 +8,7 @@ from django.urls import include, path
 from webapp.api.api import api
 
 urlpatterns = [
+    path("", include("webapp.ops.urls")),
     path("", include("webapp.leaderboard.urls")),
     path("accounts/webhooks/", include("webapp.webhooks.urls")),
     path("accounts/", include("webapp.accounts.urls")),

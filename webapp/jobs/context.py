@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 import signal
@@ -39,7 +40,11 @@ class JobContext:
         self._progress: tuple[float, str] | None = None
         self._on_beat: list[Callable[[], None]] = []
         self._parent = os.getppid()
-        self._thread = threading.Thread(target=self._beat, name=f"job-{job.pk}", daemon=True)
+        # In a copy of this thread's context: its log lines are about this job, too.
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(
+            target=run, args=(self._beat,), name=f"job-{job.pk}", daemon=True
+        )
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Note how far it is (0 to 1); the next heartbeat writes it."""

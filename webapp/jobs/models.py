@@ -114,6 +114,12 @@ class Job(models.Model):
         return f"actnas-{self.pk}-{self.sent}"
 
     @property
+    def trace(self) -> dict[str, object]:
+        """What log lines about it carry: its id, and that of the search that asked for it first."""
+        search = self.payload.get("search")
+        return {"job": self.pk} | ({"search": search} if search else {})
+
+    @property
     def deadline(self) -> datetime | None:
         """When the current run must be over."""
         return self.started + timedelta(seconds=self.limit_s) if self.started else None

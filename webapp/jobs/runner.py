@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import traceback
 from contextlib import AbstractContextManager, nullcontext
 
+from django.conf import settings
 from django.db import OperationalError, connections
 from redis.exceptions import RedisError
 from rq.timeouts import JobTimeoutException
@@ -13,7 +15,8 @@ from rq.timeouts import JobTimeoutException
 from devices import hostlock
 from devices.errors import BadRequest, MeasurementFailed, Unsupported
 from engine.errors import Cancelled, Pending, UserError
-from webapp.jobs import handlers, services
+from webapp import logs
+from webapp.jobs import handlers, scratch, services
 from webapp.jobs.choices import Fault, Kind, State
 from webapp.jobs.context import JobContext
 from webapp.jobs.models import Job
@@ -22,6 +25,7 @@ from webapp.jobs.processes import this_process
 log = logging.getLogger(__name__)
 
 USERS_FAULT = (UserError, BadRequest, Unsupported)
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 WORTH_ANOTHER_TRY = (MeasurementFailed, OperationalError, RedisError, ConnectionError)
 
 
@@ -30,12 +34,21 @@ def execute(job_id: int) -> None:
     job = Job.objects.claim(job_id, worker=this_process())
     if job is None:
         return  # cancelled, or another copy of this message came first
+    if settings.LOG == "json":
+        logs.take_over()  # of what this job's code imported until now
+    with logs.about(job.trace, whole_process=True):
+        _run(job)
+
+
+def _run(job: Job) -> None:
+    log.info("job %s (%s) starts, attempt %s", job.pk, job.kind, job.attempt)
     context = JobContext(job)
     try:
-        with context, _beside_measurements(context):
+        with context, scratch.own(job.worker), _beside_measurements(context):
             handlers.of(job).load_run()(context)
     except Pending as error:
         if context.blocked_by:
+            log.info("job %s (%s) waits: %s", job.pk, job.kind, error)
             services.park(job, waits_for=context.blocked_by, message=str(error))
         else:  # it would wait for ever
             _fail(job, error, reason=f"waits for nothing known: {error}", fault=Fault.OURS)
@@ -54,7 +67,7 @@ def execute(job_id: int) -> None:
             _fail(job, error, reason=str(error), fault=Fault.OURS)
     except Exception as error:  # whatever it was, the job must not stay unfinished
         log.exception("job %s (%s) crashed", job.pk, job.kind)
-        _fail(job, error, reason=f"internal error: {type(error).__name__}", fault=Fault.OURS)
+        _fail(job, error, reason=_reason(error), fault=Fault.OURS)
     else:
         services.end(job.pk, state=State.FINISHED, claim=job.claim)
     finally:
@@ -66,6 +79,16 @@ def _beside_measurements(context: JobContext) -> AbstractContextManager[None]:
     if context.job.kind == Kind.MEASURE:
         return nullcontext()  # takes the lock for itself, where its target is measured
     return hostlock.yielding(while_waiting=context.check)
+
+
+def _reason(error: Exception) -> str:
+    """What strangers may read of an error that nobody expected."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in NO_SPACE:
+            return "the storage of the site is full; try again when there is room"
+        cause = cause.__cause__ or cause.__context__
+    return f"internal error: {type(error).__name__}"
 
 
 def _fail(job: Job, error: Exception, *, reason: str, fault: Fault) -> None:

@@ -52,6 +52,7 @@ def create(
         max_attempts=max_attempts,
         sent=1,
     )
+    log.info("job %s (%s) made", job.pk, kind, extra=job.trace)
     transaction.on_commit(lambda: _push(job.pk))
     return job
 
@@ -125,8 +126,9 @@ def end(
         if state != State.FINISHED:
             _release(job)
         transaction.on_commit(lambda: _wake_waiting_for(job))
-    if state == State.FAILED:
-        log.warning("job %s (%s) failed: %s", job_id, job.kind, reason)
+    level = logging.WARNING if state == State.FAILED else logging.INFO
+    said = f": {reason}" if reason else ""
+    log.log(level, "job %s (%s) %s%s", job_id, job.kind, state.value, said, extra=job.trace)
     return True
 
 
@@ -279,7 +281,7 @@ def _requeue_lost(job: Job, *, why: str, attempts: int) -> bool:
         mine = Job.objects.filter(pk=job.pk, state=State.RUNNING, claim=job.claim)
         if mine.update(claim=F("claim") + 1) != 1:
             return False
-        log.warning("job %s (%s): %s; queued again", job.pk, job.kind, why)
+        log.warning("job %s (%s): %s; queued again", job.pk, job.kind, why, extra=job.trace)
         return requeue(
             job.pk, states=(State.RUNNING,), attempt=F("attempt") + attempts, message=why
         )
@@ -316,4 +318,4 @@ def _push(job_id: int) -> None:
         queues.push(job)
     except RedisError as error:
         # The row stays queued and says so; the sweeper pushes it when Redis is back.
-        log.warning("job %s waits for Redis: %s", job_id, error)
+        log.warning("job %s waits for Redis: %s", job_id, error, extra=job.trace)

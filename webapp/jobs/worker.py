@@ -8,10 +8,12 @@ import os
 
 from django.conf import settings
 from django.db import connections
+from redis.client import Pipeline
 from rq import Queue, Worker
 from rq.job import Job as RqJob
 
-from webapp.jobs import queues
+from webapp import logs
+from webapp.jobs import beats, queues
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,11 @@ PRELOAD = {
 class ForkingWorker(Worker):
     """A process a job: memory comes back, and a crash or kill -9 takes one job only."""
 
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        super().heartbeat(timeout, pipeline=pipeline)
+        # rq lists a worker at its birth only: a Redis that was emptied would not know it any more.
+        beats.beat(self.connection, self.queue_names())
+
     def fork_work_horse(self, job: RqJob, queue: Queue) -> None:
         connections.close_all()  # a socket shared with the child would mix up answers
         super().fork_work_horse(job, queue)
@@ -38,7 +45,12 @@ def work(names: list[str], *, burst: bool) -> None:
     for name in names:
         for module in PRELOAD.get(name, ()):
             importlib.import_module(module)
+    if settings.LOG == "json":
+        logs.take_over()
     worker = ForkingWorker(
-        [queues.get(name) for name in names], connection=queues.connection(), worker_ttl=60
+        [queues.get(name) for name in names],
+        connection=queues.connection(),
+        worker_ttl=30,  # it waits 15 s for a job, then reports
+        job_monitoring_interval=15,  # while it runs one
     )
     worker.work(burst=burst, logging_level="WARNING")

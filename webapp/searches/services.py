@@ -93,7 +93,7 @@ def create_request(
             search.job = jobs.create(
                 kind=Kind.SEARCH,
                 queue=queues.SEARCH,
-                payload={"id": search.pk},
+                payload={"id": search.pk, "search": search.pk},
                 owner=owner,
                 limit_s=SEARCH_LIMIT_S,
             )

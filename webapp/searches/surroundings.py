@@ -170,7 +170,7 @@ class SearchSurroundings(_Surroundings):
             measurement.job = jobs.create(
                 kind=Kind.MEASURE,
                 queue=device.queue,
-                payload={"id": measurement.pk},
+                payload={"id": measurement.pk, "search": self.search.pk},
                 owner=self.context.job.owner,
                 limit_s=MEASURE_LIMIT_S,
             )
@@ -191,7 +191,7 @@ def _training(spec: TrainingSpec, *, owner: Job) -> Training:
             training.job = jobs.create(
                 kind=Kind.TRAIN,
                 queue=queues.TRAIN,
-                payload={"id": training.pk},
+                payload={"id": training.pk, "search": owner.payload.get("search")},
                 owner=owner.owner,
                 limit_s=TRAIN_LIMIT_S,
             )

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from webapp.jobs import queues
+from webapp.jobs import queues, scratch
 from webapp.jobs.agent import Agent
 from webapp.pool import services as pool
 from webapp.pool.models import Device, Host
@@ -43,11 +43,13 @@ class Command(BaseCommand):
             pool.agent_beat(host)
             pool.sweep()
             webhooks.sweep()
+            scratch.sweep()
 
         agent = Agent(wanted=wanted, chores=chores)
         signal.signal(signal.SIGTERM, agent.stop)
         signal.signal(signal.SIGINT, agent.stop)
         agent.run()
+        scratch.sweep()  # of the workers that were just ended
 
 
 def _parse(text: str) -> list[str]:

@@ -1,0 +1,75 @@
+"""Temporary files of jobs: gone with the job, also when its process was killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from devices import hostlock
+from tests.conftest import ROOT
+from webapp.jobs import scratch
+from webapp.jobs.processes import this_process
+
+_DIE = """
+import os, signal, tempfile
+from webapp.jobs import processes, scratch
+with scratch.own(processes.this_process()):
+    tempfile.mkstemp()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder of this test, also for processes that it starts."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_temporary_files_go_with_the_job(temporary: Path) -> None:
+    with scratch.own(this_process()) as folder:
+        handle, name = tempfile.mkstemp()
+        os.close(handle)
+        asked = [sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"]
+        said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        assert (Path(name).parent, Path(said.strip())) == (folder, folder)
+        assert scratch.sweep() == 0
+        assert Path(name).exists()  # its process lives
+    assert files(temporary) == []
+    assert tempfile.gettempdir() == str(temporary)
+
+
+def test_a_killed_process_leaves_nothing_for_long(temporary: Path) -> None:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "webapp.settings"}
+    done = subprocess.run([sys.executable, "-c", _DIE], cwd=ROOT, env=environment, check=False)
+    assert done.returncode < 0
+    assert len(files(temporary)) == 1
+    assert scratch.sweep() == 1
+    assert files(temporary) == []
+
+
+def test_the_hosts_lock_does_not_move_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock in each job's own folder would lock nobody out."""
+    monkeypatch.delenv("ACTNAS_HOST_LOCKS", raising=False)
+    outside = hostlock.folder()
+    with scratch.own(this_process()):
+        assert hostlock.folder() == outside
+    monkeypatch.delenv("ACTNAS_HOST_LOCKS", raising=False)
+
+
+def test_somebody_elses_folder_is_refused(temporary: Path) -> None:
+    (temporary / f"actnas-jobs-{os.getuid()}").symlink_to("/")
+    with pytest.raises(PermissionError, match="is somebody else's: remove it"):
+        with scratch.own(this_process()):
+            pass
+    assert scratch.sweep() == 0

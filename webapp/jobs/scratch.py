@@ -1,0 +1,67 @@
+"""A temporary folder of its own for every process that runs jobs.
+
+A process that is killed removes nothing. Its folder is named by who it was, so that the agent of
+the machine finds the dead one's files, however they were called.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devices import hostlock
+from webapp.jobs.processes import is_alive, is_here
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def own(worker: str) -> Iterator[Path]:
+    """Temporary files of the block, and of processes that it starts, go into one folder.
+
+    ``worker`` is ``host:pid:start`` of this process.
+    """
+    # Found through the temporary folder where nothing else names it: all must find the same one.
+    os.environ.setdefault("ACTNAS_HOST_LOCKS", str(hostlock.folder()))
+    before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
+    folder = _root() / worker.replace(":", "_")  # colons separate paths in too many places
+    folder.mkdir(mode=0o700, exist_ok=True)
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+    try:
+        yield folder
+    finally:
+        tempfile.tempdir = before
+        if variable is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = variable
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep() -> int:
+    """Remove the folders of processes of this machine that are dead; how many."""
+    count = 0
+    try:
+        folders = list(_root().iterdir())
+    except OSError as error:
+        log.warning("temporary folders are not swept: %s", error)
+        return 0
+    for folder in folders:
+        worker = ":".join(folder.name.rsplit("_", 2))
+        if worker.count(":") == 2 and is_here(worker) and not is_alive(worker):
+            shutil.rmtree(folder, ignore_errors=True)
+            count += 1
+    return count
+
+
+def _root() -> Path:
+    root = Path(tempfile.gettempdir()) / f"actnas-jobs-{os.getuid()}"
+    root.mkdir(mode=0o700, exist_ok=True)
+    if root.is_symlink() or root.stat().st_uid != os.getuid():
+        raise PermissionError(f"{root} is somebody else's: remove it, or set TMPDIR")
+    return root
