@@ -38,6 +38,7 @@ class _Part:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    command: Sequence[str]
 
 
 class Stack:
@@ -125,6 +126,25 @@ class Stack:
                     f"{part.name} ended with status {status}: {lines[-1]} (log: {part.log})"
                 )
 
+    def kill(self, name: str) -> None:
+        """kill -9 on one part and on nothing that it started: for tests of what then happens."""
+        part = self._part(name)
+        part.process.kill()
+        part.process.wait()
+
+    def revive(self, name: str) -> None:
+        """Start ``redis`` or ``agent`` again after :meth:`kill`; Redis has forgotten everything."""
+        part = self._part(name)
+        place = self._parts.index(part)
+        self._run(name, part.command)
+        self._parts[place] = self._parts.pop()  # parts are stopped in order
+
+    def _part(self, name: str) -> _Part:
+        for part in self._parts:
+            if part.name == name:
+                return part
+        raise StackFailed(f"no part {name!r}; there are {[part.name for part in self._parts]}")
+
     def stop(self) -> None:
         """Ends every process that this stack started, their children included, and waits."""
         for part in reversed(self._parts):  # Redis, which the others talk to, goes last
@@ -156,6 +176,7 @@ class Stack:
             self.manage("bootstrap", "--host", self._host)
             gunicorn = [sys.executable, "-m", "gunicorn", "webapp.wsgi:application"]
             gunicorn += ["--bind", f"fd://{listener.fileno()}", "--no-control-socket"]
+            gunicorn += ["--logger-class", "webapp.gunicorn_logger.Logger"]
             gunicorn += ["--workers", "1", "--threads", "8", "--timeout", "300"]
             self._run("web", gunicorn, keep=(listener.fileno(),))
         agent = [sys.executable, "manage.py", "agent", "--host", self._host]
@@ -194,7 +215,7 @@ class Stack:
 
     def _run(self, name: str, command: Sequence[str], *, keep: tuple[int, ...] = ()) -> None:
         log = self.logs / f"{name}.log"
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
@@ -205,7 +226,7 @@ class Stack:
                 pass_fds=keep,
                 start_new_session=True,  # Ctrl-C is for us: we stop them in order
             )
-        self._parts.append(_Part(name, process, log))
+        self._parts.append(_Part(name, process, log, command))
 
 
 def _adopt_orphans() -> None:
