@@ -114,7 +114,8 @@ def numbers(bed: Bed) -> list[Number]:
                 ("<=", bound),
                 error,
                 (error - half, error + half),
-                f"mean |predicted - {'modelled' if target.startswith('npu') else 'measured'}| of "
+                f"mean distance of predicted and "
+                f"{'modelled' if target.startswith('npu') else 'measured'} ratio of "
                 f"{agreed['n']} mixes never seen; {_relative(row):.2%} of the ratio",
             )
         )
