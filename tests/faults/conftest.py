@@ -18,6 +18,7 @@ import ultralytics
 from engine.remote import Client
 from webapp.demo.stack import Stack
 
+CPU = "cpu-onnxruntime-fp32"
 NPU = "npu-ethos-u55-128-int8"
 YAML = Path(ultralytics.__file__).parent / "cfg" / "models" / "v8" / "yolov8.yaml"
 LIMIT_S = 150.0

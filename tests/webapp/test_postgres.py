@@ -71,3 +71,38 @@ def test_jobs_are_claimed_recovered_and_awaited_on_it(database: str, tmp_path: P
         var=tmp_path,
     )
     assert " passed" in said
+
+
+@pytest.mark.slow
+def test_a_backup_goes_from_it_to_it(database: str, tmp_path: Path) -> None:
+    options = ["-q", "-p", "no:cacheprovider", "-m", "not postgres"]
+    path = "tests/webapp/ops/test_backup.py"
+    said = run("-m", "pytest", *options, path, database=database, var=tmp_path)
+    assert " passed" in said
+
+
+_POPULATE = "from tests.browser.factories import populate; populate()"
+_RANKING = """
+from django.test import Client
+from webapp.leaderboard.models import Entry
+entry = Entry.objects.listed().order_by("pk")[0]
+name = sorted(entry.files)[0]
+file = Client().get(f"/api/v1/entries/{entry.pk}/files/{name}")
+print(Client().get("/api/v1/leaderboard").content, b"".join(file), entry.created.isoformat())
+"""
+
+
+def test_a_site_moves_from_sqlite_to_it(database: str, tmp_path: Path) -> None:
+    old, new, file = tmp_path / "old", tmp_path / "new", tmp_path / "site.tar.zst"
+    sqlite = f"sqlite://{old}/actnas.sqlite3"
+    shell = ("manage.py", "shell", "--no-imports", "--command")
+    run("manage.py", "migrate", database=sqlite, var=old)
+    run(*shell, _POPULATE, database=sqlite, var=old)
+    run("manage.py", "backup", str(file), database=sqlite, var=old)
+    said = run("manage.py", "restore", str(file), database=database, var=new)
+    assert "is back: " in said
+    before = run(*shell, _RANKING, database=sqlite, var=old)
+    assert run(*shell, _RANKING, database=database, var=new) == before
+    # Numbers go on after the last one.
+    job = "from webapp.jobs.models import Job; Job.objects.create(kind='train', queue='train')"
+    run(*shell, job, database=database, var=new)
