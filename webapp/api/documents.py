@@ -102,8 +102,8 @@ def entry(row: Entry, *, detail: bool = False) -> schemas.EntryOut:
     return schemas.EntryDetail(**values, arms=row.arms) if detail else schemas.EntryOut(**values)
 
 
-def _pair(low: float | None, high: float | None) -> tuple[float, float] | None:
-    return None if low is None or high is None else (low, high)
+def _pair(low: float | None, high: float | None) -> list[float] | None:
+    return None if low is None or high is None else [low, high]
 
 
 def snapshot(request: HttpRequest, row: Snapshot) -> schemas.SnapshotOut:

@@ -72,20 +72,18 @@ def response(status: int, detail: str, title: str = "", *, code: str = "") -> Ht
 
 
 def from_any(request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBase:
-    """The answer itself; as a problem where Django or the framework refused it in other words."""
-    status = answer.status_code
-    if status < 400 or answer.headers.get("Content-Type") == MEDIA_TYPE:
+    """The answer; made a problem where Django or the framework refused in words of their own."""
+    status, kind = answer.status_code, answer.headers.get("Content-Type")
+    if status < 400 or kind == MEDIA_TYPE or not isinstance(answer, HttpResponse):
         return answer
-    allowed = answer.headers.get("Allow")
     detail = HTTPStatus(status).description or HTTPStatus(status).phrase
     if status == 404:
         detail = f"{request.path} is no address of the API; /api/v1/openapi.json lists them"
-    elif allowed is not None:
-        detail = f"{request.method} is not allowed here; allowed: {allowed}"
-    problem = response(status, detail)
-    if allowed is not None:
-        problem.headers["Allow"] = allowed
-    return problem
+    elif status == 405:
+        detail = f"{request.method} is not allowed here; allowed: {answer.headers['Allow']}"
+    answer.content = response(status, detail).content
+    answer.headers["Content-Type"] = MEDIA_TYPE
+    return answer
 
 
 def plain_limit(reset_s: int) -> HttpResponse:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from ninja import Field, Schema
-from pydantic import ConfigDict, field_validator
+from pydantic import ConfigDict, ModelWrapValidatorHandler, field_validator, model_validator
 
 from webapp.accounts.choices import Scope
 from webapp.catalog.choices import Visibility
@@ -20,15 +21,30 @@ def _example(document: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"example": document})
 
 
+# Not a tuple: ninja would describe it as JSON Schema did before OpenAPI 3.1.
+Interval = Annotated[list[float], Field(min_length=2, max_length=2, description="low, high")]
+
+
+# What JSON can write and databases cannot store: NUL (PostgreSQL), lone surrogates (all).
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
 class Body(Schema):
     """What is sent to us."""
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _an_object(cls, value: Any, handler: ModelWrapValidatorHandler[Body]) -> Body:
+        if not isinstance(value, dict):  # ninja would look for attributes, and find defaults
+            raise ValueError("is no JSON object")
+        return handler(value)
+
     @field_validator("*")
     @classmethod
-    def _no_nul(cls, value: Any) -> Any:
-        texts = value if isinstance(value, list) else [value]
-        if any(isinstance(text, str) and "\0" in text for text in texts):
-            raise ValueError("holds the character NUL")  # which PostgreSQL cannot store
+    def _storable(cls, value: Any) -> Any:
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and _UNSTORABLE.search(text):
+                raise ValueError("holds the character NUL or half a character")
         return value
 
 
@@ -247,12 +263,12 @@ class EntryOut(Schema):
     rank: int | None = Field(description="among equals of target, device, data set, image size")
     map50: float
     map50_95: float
-    map_ci: tuple[float, float] | None
+    map_ci: Interval | None
     loss: float | None
-    loss_ci: tuple[float, float] | None
+    loss_ci: Interval | None
     latency_ms: float
     latency_ratio: float
-    ratio_ci: tuple[float, float] | None
+    ratio_ci: Interval | None
     ratio_to_uploaded: float | None
     memory: float | None
     memory_unit: str

@@ -46,6 +46,55 @@ def test_a_problem_has_a_code_that_programs_can_rely_on(path: str, status: int, 
     assert (answer.json()["code"], answer.json()["type"]) == (code, f"urn:actnas:problem:{code}")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "said"),
+    [
+        ("GET", "/rabbit-hole", 404, "/api/v1/rabbit-hole is no address of the API"),
+        ("PATCH", "/targets", 405, "PATCH is not allowed here; allowed: GET"),
+        ("GET", "/entries/%00", 400, "holds the character NUL"),
+        ("GET", "/leaderboard?q=%00", 400, "holds the character NUL"),
+        ("GET", f"/leaderboard?cursor={'W1tb' * 2000}", 422, "the cursor is none of this list"),
+    ],
+)
+def test_every_refusal_is_a_problem(method: str, path: str, status: int, said: str) -> None:
+    answer = Client().generic(method, API + path)
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
+    assert said in answer.json()["detail"]
+    assert status != 405 or answer["Allow"] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"null", 422, "is no JSON object"),
+        (b"[]", 422, "is no JSON object"),
+        (b"{", 400, "Cannot parse request body"),
+        (b'{"q": "\\u0000"}', 422, "q: Value error, holds the character NUL"),
+        (b'{"q": "\\ud800"}', 422, "q: Value error, holds the character NUL or half"),
+        (b'{"q": "' + b"a" * 3_000_000 + b'"}', 413, "more than 2,621,440 bytes"),
+    ],
+    ids=["null", "list", "no JSON", "NUL", "half a character", "too long"],
+)
+@pytest.mark.parametrize("key", ["", "tea"])
+def test_a_bad_body_is_refused(
+    people: People, body: bytes, status: int, said: str, key: str
+) -> None:
+    headers = {"Idempotency-Key": key} if key else {}
+    answer = api_client(people.owner).generic(
+        "POST", f"{API}/leaderboard/snapshots", body, "application/json", headers=headers
+    )
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
+    assert said in answer.json()["detail"]
+
+
+def test_a_number_beyond_every_float_is_refused(people: People) -> None:
+    factories.detector(people.owner)
+    factories.pool()
+    answer = ask(api_client(people.owner), "tea", epochs=10**400)
+    assert answer.status_code == 422
+    assert "accepted: from 1 up to 300" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("order", ["", "rank", "map", "loss", "memory", "newest"])
 def test_cursors_miss_and_repeat_nothing(people: People, order: str) -> None:
     from webapp.leaderboard.models import Entry
