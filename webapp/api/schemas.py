@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from ninja import Field, Schema
 from pydantic import ConfigDict, ModelWrapValidatorHandler, field_validator, model_validator
@@ -34,7 +34,7 @@ class Body(Schema):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _an_object(cls, value: Any, handler: ModelWrapValidatorHandler[Body]) -> Body:
+    def _an_object(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(value, dict):  # ninja would look for attributes, and find defaults
             raise ValueError("is no JSON object")
         return handler(value)
