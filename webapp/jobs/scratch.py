@@ -10,14 +10,19 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from django.conf import settings
 
 from devices import hostlock
 from webapp.jobs.processes import is_alive, is_here
 
 log = logging.getLogger(__name__)
+
+_DAY_S = 24 * 3600
 
 
 @contextmanager
@@ -56,6 +61,20 @@ def sweep() -> int:
         if worker.count(":") == 2 and is_here(worker) and not is_alive(worker):
             shutil.rmtree(folder, ignore_errors=True)
             count += 1
+    return count
+
+
+def sweep_uploads() -> int:
+    """Remove what a web process that was killed had taken in of uploads a day ago; how many files.
+
+    Django names them; no upload takes a day.
+    """
+    count = 0
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob("*.upload*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - _DAY_S:
+                path.unlink()
+                count += 1
     return count
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import sys
 
 from django.conf import settings
 from django.db import connections
 from redis.client import Pipeline
-from rq import Queue, Worker
+from redis.exceptions import RedisError
+from rq import Queue, Worker, worker_registration
 from rq.job import Job as RqJob
 
 from webapp import logs
@@ -30,8 +32,11 @@ class ForkingWorker(Worker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         super().heartbeat(timeout, pipeline=pipeline)
-        # rq lists a worker at its birth only: a Redis that was emptied would not know it any more.
         beats.beat(self.connection, self.queue_names())
+        if not self.connection.hexists(self.key, "birth"):
+            # rq enters a worker at its birth only: a Redis that was emptied would never list it.
+            self.connection.hset(self.key, mapping=self.serialize())
+            worker_registration.register(self)
 
     def fork_work_horse(self, job: RqJob, queue: Queue) -> None:
         connections.close_all()  # a socket shared with the child would mix up answers
@@ -53,4 +58,8 @@ def work(names: list[str], *, burst: bool) -> None:
         worker_ttl=30,  # it waits 15 s for a job, then reports
         job_monitoring_interval=15,  # while it runs one
     )
-    worker.work(burst=burst, logging_level="WARNING")
+    try:
+        worker.work(burst=burst, logging_level="WARNING")
+    except RedisError as error:  # rq waits for a Redis that is away, but not in every place
+        log.error("worker of %s ends: %s", ", ".join(names), error)
+        sys.exit(1)  # the agent starts another one

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
 
 from devices import hostlock
 from tests.conftest import ROOT
@@ -56,6 +59,19 @@ def test_a_killed_process_leaves_nothing_for_long(temporary: Path) -> None:
     assert len(files(temporary)) == 1
     assert scratch.sweep() == 1
     assert files(temporary) == []
+
+
+def test_an_upload_whose_web_process_died_goes_after_a_day(site: Path) -> None:
+    handler = TemporaryFileUploadHandler()
+    handler.new_file("file", "model.pt", "application/octet-stream", 7)
+    left = Path(handler.file.temporary_file_path())
+    assert left.parent == site
+    assert scratch.sweep_uploads() == 0
+    os.utime(left, (0, time.time() - 25 * 3600))
+    assert scratch.sweep_uploads() == 1
+    assert not left.exists()
+    with suppress(FileNotFoundError):  # Django's own clean-up comes late
+        handler.file.close()
 
 
 def test_the_hosts_lock_does_not_move_along(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from webapp.jobs import queues, services
 from webapp.jobs.choices import Kind, State
 from webapp.jobs.models import Job
 from webapp.jobs.standstill import why
+from webapp.jobs.worker import ForkingWorker
 from webapp.pool.models import Device, Host
 from webapp.searches.models import Measurement, Search, Training
 
@@ -66,6 +67,17 @@ def measurement(search: Search, **values: Any) -> Job:
         search=search, device=device, hash=str(job.pk), document={"id": "a"}, job=job
     )
     return job
+
+
+def test_a_redis_that_was_emptied_learns_of_its_workers_again() -> None:
+    worker = ForkingWorker([queues.get("search")], connection=queues.connection())
+    worker.register_birth()
+    queues.connection().flushall()
+    assert queues.workers("search") == 0
+    worker.heartbeat()
+    worker.heartbeat()
+    assert queues.workers("search") == 1
+    worker.register_death()
 
 
 def test_queued(alive: Any, settings: Settings) -> None:

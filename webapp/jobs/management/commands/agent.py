@@ -44,6 +44,7 @@ class Command(BaseCommand):
             pool.sweep()
             webhooks.sweep()
             scratch.sweep()
+            scratch.sweep_uploads()
 
         agent = Agent(wanted=wanted, chores=chores)
         signal.signal(signal.SIGTERM, agent.stop)
