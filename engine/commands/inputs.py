@@ -85,6 +85,11 @@ def document_of(assignment: Assignment) -> dict[str, Any]:
     return document
 
 
+def names_in(text: str) -> list[str]:
+    """The names that an option like ``--activations a,b`` lists."""
+    return [name.strip() for name in text.split(",")]
+
+
 def check_file(path: Path, what: str) -> None:
     """Raises BadRequest unless ``path`` is a file."""
     if not path.is_file():

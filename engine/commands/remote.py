@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devices.errors import BadRequest
-from engine.commands.inputs import Outcome, check_file
+from engine.commands.inputs import Outcome, check_file, names_in
 
 if TYPE_CHECKING:
     from engine.remote import Client
@@ -20,6 +20,7 @@ WISHES = (
     *("data_set", "recipe", "max_latency_ratio", "max_memory_ratio", "max_map_loss"),
     *("time_limit_min", "epochs", "seed", "imgsz", "distil", "name", "visibility"),
 )
+FILTERS = ("target", "family", "kind", "owner", "q", "order")
 WIDE = 150  # columns of a table that goes into a file or a pipe
 
 
@@ -61,7 +62,7 @@ def add_arguments(top: argparse.ArgumentParser) -> None:
     download.add_argument("--out", type=Path, default=Path(), metavar="DIR")
 
     board = add("leaderboard", "the entries, best first")
-    for name in ("target", "family", "kind", "owner", "q", "order"):
+    for name in FILTERS:
         board.add_argument(f"--{name}", metavar="TEXT")
     board.add_argument("--out", type=Path, metavar="FILE", help="also as .csv or .parquet")
 
@@ -99,15 +100,19 @@ def _upload(client: Client, options: argparse.Namespace) -> Outcome:
 
 
 def _search(client: Client, options: argparse.Namespace) -> Outcome:
-    given = {name: getattr(options, name) for name in WISHES}
-    wish: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    wish |= {"model": options.model, "targets": options.target}
+    wish = {**_given(options, WISHES), "model": options.model, "targets": options.target}
     if options.activations is not None:
-        wish["activations"] = [name.strip() for name in options.activations.split(",")]
+        wish["activations"] = names_in(options.activations)
     asked = client.search(wish)
     if options.no_watch:
         return asked, lambda: print(asked["id"])
     return _followed(client, asked["id"])
+
+
+def _given(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """The options of these names that were given."""
+    found = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _watch(client: Client, options: argparse.Namespace) -> Outcome:
@@ -172,9 +177,7 @@ def _leaderboard(client: Client, options: argparse.Namespace) -> Outcome:
     writers = {".csv": "to_csv", ".parquet": "to_parquet"}
     if options.out is not None and options.out.suffix not in writers:
         raise BadRequest(f"--out {options.out} ends in neither {' nor '.join(writers)}")
-    names = ("target", "family", "kind", "owner", "q", "order")
-    filters = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
-    entries = list(client.entries(**filters))
+    entries = list(client.entries(**_given(options, FILTERS)))
     if options.out is not None:
         from engine.remote.frame import of_entries
 

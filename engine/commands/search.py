@@ -8,7 +8,7 @@ from pathlib import Path
 
 from devices import activations, targets
 from devices.errors import BadRequest
-from engine.commands.inputs import Outcome, check_file, load
+from engine.commands.inputs import Outcome, check_file, load, names_in
 
 CANDIDATES = {
     "supernet": ("relu", "leaky_relu", "silu", "hardswish"),
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> Outcome:
         targets.get(target)
     names = CANDIDATES[options.recipe]
     if options.activations is not None:
-        names = activations.check([name.strip() for name in options.activations.split(",")])
+        names = activations.check(names_in(options.activations))
     _check_numbers(options)
     check_file(options.model, "model")
     if options.data is not None and not options.data.exists():

@@ -25,7 +25,7 @@ POLL_S = 1.0
 ATTEMPTS = 4  # of a request that the site is too busy for, or that the network lost
 LONGEST_PAUSE_S = 60.0
 CHUNK = 1 << 20
-_AT_WORK = {"queued", "running", "waiting", "paused"}
+ENDED = {"finished": "done", "failed": "failed", "cancelled": "cancelled"}  # states, in words
 _TIMEOUT = httpx.Timeout(60.0, read=300.0)
 _BUSY = {429, 502, 503, 504}
 
@@ -150,7 +150,7 @@ class Client:
         while True:
             found = self.request(request)
             yield found
-            if not any(search["state"] in _AT_WORK for search in found["searches"]):
+            if all(search["state"] in ENDED for search in found["searches"]):
                 return
             if deadline is not None and time.monotonic() > deadline:
                 raise SiteError(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from engine.remote.client import Document
-
-ENDED = {"finished": "done", "failed": "failed", "cancelled": "cancelled"}
+from engine.remote.client import ENDED, Document
 
 
 def of_search(search: Document) -> tuple[float, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -45,15 +45,21 @@ def penalty(context: Context, table: CostTable) -> dict[str, Any]:
         return _nwot(context, table)
     (folder,) = context.train_all([context.training("estimate")])
     found = json.loads((folder / ESTIMATES).read_text())
+    details = {key: found[key] for key in ("base_loss", "images", "seconds")}
+    raw = [[float(x) for x in row] for row in found["penalty"]]
+    return _document(
+        "supernet_loss", "detection loss", table, supernet_penalty(found, table), raw=raw, **details
+    )
+
+
+def supernet_penalty(found: dict[str, Any], table: CostTable) -> Matrix:
+    """What the phase ``estimate`` wrote as penalties in the order of ``table``, none of them free;
+    NaN where it asked nothing."""
     matrix = np.full(table.ms.shape, np.nan)
     for row, site in enumerate(found["sites"]):
         for column, activation in enumerate(found["activations"]):
             matrix[table.rows[site], table.columns[activation]] = found["penalty"][row][column]
-    details = {key: found[key] for key in ("base_loss", "images", "seconds")}
-    raw = [[float(x) for x in row] for row in found["penalty"]]
-    return _document(
-        "supernet_loss", "detection loss", table, never_free(matrix, table), raw=raw, **details
-    )
+    return never_free(matrix, table)
 
 
 def never_free(penalty: Matrix, table: CostTable) -> Matrix:
@@ -145,26 +151,42 @@ def _nwot(context: Context, table: CostTable) -> dict[str, Any]:
     net = context.model.net
     assert net is not None
     load_weights(net, folder)
-    original = context.original
-    swaps = [
-        (row, column, original.replace({site: name}))
-        for row, (site, own) in enumerate(original)
-        for column, name in enumerate(table.activations)
-        if name != own
-    ]
-    estimator = Nwot(batch=NWOT_IMAGES)
-    scores = estimator.score(
+    values = nwot_penalty(
         net,
-        [original, *(mix for _, _, mix in swaps)],
+        table,
         Inputs(images=context.split("train").images),
         seed=context.spec.seed,
         pause=context.services.pause_point,
         cache=ScoreCache(context.spec.out / "scores"),  # a search that is cut goes on from there
     )
+    return _document(Nwot.name, Nwot.unit, table, values, images=NWOT_IMAGES)
+
+
+def nwot_penalty(
+    net: torch.nn.Module,
+    table: CostTable,
+    inputs: Inputs,
+    *,
+    seed: int,
+    cache: ScoreCache,
+    pause: Callable[[], None] = lambda: None,
+) -> Matrix:
+    """Minus the NWOT gain of every one-swap model of the table's baseline, under ``net``'s weights;
+    0 where nothing is swapped."""
+    original = table.baseline
+    swaps = {
+        (row, column): original.replace({site: name})
+        for row, (site, own) in enumerate(original)
+        for column, name in enumerate(table.activations)
+        if name != own
+    }
+    scores = Nwot(batch=NWOT_IMAGES).score(
+        net, [original, *swaps.values()], inputs, seed=seed, pause=pause, cache=cache
+    )
     values = np.zeros(table.ms.shape)
-    for (row, column, _), value in zip(swaps, scores[1:], strict=True):
-        values[row, column] = scores[0] - value
-    return _document(estimator.name, estimator.unit, table, values, images=NWOT_IMAGES)
+    for place, score in zip(swaps, scores[1:], strict=True):
+        values[place] = scores[0] - score
+    return values
 
 
 def _document(

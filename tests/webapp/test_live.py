@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import ultralytics
 
 from engine.remote import Client
 from tests.conftest import ROOT
+from webapp.demo.molecules import pack
 from webapp.demo.stack import Stack
 
 NPU = "npu-ethos-u55-128-int8"
@@ -32,14 +32,6 @@ def signed_up(stack: Stack) -> Client:
     script = Client(stack.url)
     script.sign_up(username="scripted", password="a-curious-password-7")
     return script
-
-
-def zipped(folder: Path, into: Path) -> Path:
-    with zipfile.ZipFile(into, "w") as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(folder))
-    return into
 
 
 def test_a_script_gets_a_cost_study(stack: Stack, tmp_path: Path) -> None:
@@ -67,7 +59,8 @@ def test_a_search_survives_a_kill_in_every_stage(
 ) -> None:
     script = signed_up(stack)
     model = script.ready("models", script.upload(abd_checkpoint)["id"])
-    rings = script.upload(zipped(molecules, tmp_path / "rings.zip"))
+    pack(molecules, tmp_path / "rings.zip")
+    rings = script.upload(tmp_path / "rings.zip")
     data_set = script.ready("data-sets", rings["id"])
     killed: set[str] = set()
     stored: dict[Path, int] = {}

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from engine.remote.event import Event, Name
+from webapp.accounts import quotas
 from webapp.audit.choices import Action
 from webapp.audit.services import record
 from webapp.errors import NotReady, Refused
@@ -44,7 +45,7 @@ def create(*, owner: User, url: str, site: str) -> Webhook:
     url = url.strip()
     addresses.check(url)
     with transaction.atomic():
-        User.objects.select_for_update().get(pk=owner.pk)  # two at once must not both be the last
+        quotas.lock(owner)  # two at once must not both be the last
         if owner.webhooks.count() >= MOST:
             raise Refused(f"you have {MOST} webhooks, the most there can be; delete one first")
         webhook = Webhook.objects.create(owner=owner, url=url, site=site.rstrip("/"))

@@ -22,11 +22,10 @@ from engine.costs import CostTable, arms
 from engine.costs.table import Matrix
 from engine.estimators import ScoreCache
 from engine.estimators.base import Inputs
-from engine.estimators.nwot import Nwot
 from engine.estimators.supernet_map import SupernetMap
 from engine.loading import load
 from engine.solvers import Problem, Solution, greedy, milp, nsga2
-from engine.stages.accuracy import NWOT_IMAGES, never_free
+from engine.stages.accuracy import nwot_penalty, supernet_penalty
 from engine.training import TrainingSettings, TrainingSpec
 from engine.training.run import ESTIMATES, EXPORTED, load_weights
 from tests.benchmarks.engine.testbed import MIN_BOXES, SIZE, Bed
@@ -156,37 +155,23 @@ class _Choice:
 
     def _nwot(self, table: CostTable) -> Matrix:
         """Minus the NWOT gain of every one-swap model, under the adapted weights."""
-        bed, original = self._bed, self._bed.original
+        bed = self._bed
         model = load(bed.model.path, imgsz=SIZE)
         assert model.net is not None
         load_weights(model.net, bed.services.train(_spec(bed, self._seed)))
-        swaps = {
-            (row, column): original.replace({site: name})
-            for row, (site, own) in enumerate(original)
-            for column, name in enumerate(table.activations)
-            if name != own
-        }
-        scores = Nwot(batch=NWOT_IMAGES).score(
+        return nwot_penalty(
             model.net,
-            [original, *swaps.values()],
+            table,
             Inputs(images=bed.data_set(TRAIN).arrays("train", SIZE, limit=128).images),
             seed=self._seed,
             cache=ScoreCache(bed.work / "scores"),
         )
-        values = np.zeros(table.ms.shape)
-        for place, score in zip(swaps, scores[1:], strict=True):
-            values[place] = scores[0] - score
-        return values
 
     def _supernet(self, table: CostTable) -> Matrix:
         bed = self._bed
         folder = bed.services.train(replace(_spec(bed, self._seed), phase="estimate"))
         found = json.loads((folder / ESTIMATES).read_text())
-        values = np.full(table.ms.shape, np.nan)
-        for row, site in enumerate(found["sites"]):
-            for column, name in enumerate(found["activations"]):
-                values[table.rows[site], table.columns[name]] = found["penalty"][row][column]
-        return never_free(values, table)
+        return supernet_penalty(found, table)
 
     def _best(self, solutions: list[Solution]) -> Assignment:
         """The one with the highest val mAP under the supernet's weights."""
