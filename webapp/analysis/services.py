@@ -8,7 +8,6 @@ from webapp.analysis.models import Analysis
 from webapp.jobs import queues
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import ALIVE, Kind
-from webapp.jobs.models import Job
 
 _LIMIT_S = 600
 
@@ -38,7 +37,3 @@ def make_again() -> Analysis:
         )
         analysis.save(update_fields=["job"])
     return analysis
-
-
-def job_ended(job: Job) -> None:
-    """Nothing to record: the document is stored, or the job holds the reason."""

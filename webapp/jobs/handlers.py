@@ -23,17 +23,18 @@ class Handler:
     """Dotted names of the functions of one kind.
 
     ``run(context)`` does the work in a worker. ``ended(job)`` is called in the transaction that
-    gives the job its final state, by whoever gives it.
+    gives the job its final state, by whoever gives it; without it there is nothing to record.
     """
 
     run: str
-    ended: str
+    ended: str | None = None
 
     def load_run(self) -> Callable[[JobContext], None]:
         return import_string(self.run)
 
     def call_ended(self, job: Job) -> None:
-        import_string(self.ended)(job)
+        if self.ended is not None:
+            import_string(self.ended)(job)
 
 
 HANDLERS: dict[str, Handler] = {
@@ -48,20 +49,10 @@ HANDLERS: dict[str, Handler] = {
         run="webapp.searches.tasks.search",
         ended="webapp.searches.services.search_job_ended",
     ),
-    Kind.TRAIN: Handler(
-        run="webapp.searches.tasks.train", ended="webapp.searches.services.training_job_ended"
-    ),
-    Kind.MEASURE: Handler(
-        run="webapp.searches.tasks.measure",
-        ended="webapp.searches.services.measurement_job_ended",
-    ),
-    Kind.EXPORT: Handler(
-        run="webapp.leaderboard.tasks.export",
-        ended="webapp.leaderboard.snapshots.export_job_ended",
-    ),
-    Kind.ANALYSIS: Handler(
-        run="webapp.analysis.tasks.analyse", ended="webapp.analysis.services.job_ended"
-    ),
+    Kind.TRAIN: Handler(run="webapp.searches.tasks.train"),
+    Kind.MEASURE: Handler(run="webapp.searches.tasks.measure"),
+    Kind.EXPORT: Handler(run="webapp.leaderboard.tasks.export"),
+    Kind.ANALYSIS: Handler(run="webapp.analysis.tasks.analyse"),
     Kind.DELIVER: Handler(
         run="webapp.webhooks.tasks.deliver", ended="webapp.webhooks.services.delivery_job_ended"
     ),

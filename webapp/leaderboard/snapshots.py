@@ -13,7 +13,6 @@ from webapp.errors import Refused
 from webapp.jobs import queues
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import ALIVE, Kind, State
-from webapp.jobs.models import Job
 from webapp.leaderboard.models import Entry, Snapshot, SnapshotRow
 
 FORMATS = {
@@ -72,10 +71,6 @@ def file_path(snapshot: Snapshot, kind: str) -> Path | None:
         return None
     path = snapshot.path / f"entries.{kind}"
     return path if path.is_file() else None
-
-
-def export_job_ended(job: Job) -> None:
-    """Nothing to record: the files are there, or the job holds the reason."""
 
 
 def _is_lost(snapshot: Snapshot) -> bool:

@@ -235,14 +235,6 @@ def search_job_ended(job: Job) -> None:
         webhooks.search_ended(search, job)
 
 
-def training_job_ended(job: Job) -> None:
-    """Nothing to record: the training's folder holds the weights, its job holds the reason."""
-
-
-def measurement_job_ended(job: Job) -> None:
-    """Nothing to record: the result was stored before, the job holds the reason."""
-
-
 @dataclass(frozen=True)
 class Progress:
     """How far a search is. ``position`` is 1 for the next in its queue, None when not queued.
