@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -10,11 +10,9 @@ from pydantic import Field, field_validator
 from devices import activations
 from devices.errors import BadRequest
 from engine.documents import AssignmentField, Document, Range
-from engine.errors import EngineError
 
 UPLOADED = "uploaded"
 REFERENCE = "reference"
-ORIGINAL = "original"
 MIX = "mix"
 
 
@@ -33,10 +31,9 @@ class Arm(Document):
     """One model.
 
     ``name`` is ``uploaded`` (the file as it came; decides nothing), ``reference`` (the original
-    assignment trained alone), ``original`` (the supernet's original path after the same fine-tune),
-    ``uniform:<activation>`` or ``mix``, ``mix:2``, ... mAP is on the test split of the exported
-    file; ratios are to the family's standard activation in the same lease. What was not measured
-    is None.
+    assignment, trained as every arm is), ``uniform:<activation>`` or ``mix``, ``mix:2``, ... mAP is
+    on the test split of the exported file; ratios are to the family's standard activation in the
+    same lease. What was not measured is None.
     """
 
     name: str
@@ -46,7 +43,7 @@ class Arm(Document):
     map50: float | None = None
     map50_95: float | None = None
     map50_95_ci: Range | None = None
-    loss: float | None = Field(default=None, description="mAP50-95 below the yardstick arm")
+    loss: float | None = Field(default=None, description="mAP50-95 below the reference arm")
     loss_ci: Range | None = None
     latency_ms: float | None = None
     latency_ratio: float | None = None
@@ -61,7 +58,7 @@ class Arm(Document):
     @classmethod
     def _known_name(cls, name: str) -> str:
         head, _, tail = name.partition(":")
-        if name in (UPLOADED, REFERENCE, ORIGINAL, MIX) or (head == MIX and tail.isdigit()):
+        if name in (UPLOADED, REFERENCE, MIX) or (head == MIX and tail.isdigit()):
             return name
         if head == "uniform":
             try:
@@ -69,9 +66,7 @@ class Arm(Document):
             except BadRequest as error:
                 raise ValueError(f"arm {name!r}: {error}") from None
             return name
-        raise ValueError(
-            f"arm {name!r}: uploaded, reference, original, uniform:<activation>, mix or mix:<k>"
-        )
+        raise ValueError(f"arm {name!r}: uploaded, reference, uniform:<activation>, mix or mix:<k>")
 
     @property
     def is_candidate(self) -> bool:
@@ -89,39 +84,6 @@ class Arm(Document):
         return self.is_candidate and not self.is_mix
 
 
-def yardstick(arms: Sequence[Arm]) -> Arm | None:
-    """The better on mAP50-95 of the reference arm and the supernet's original path, if either has
-    one: what every loss counts from."""
-    rivals = [a for a in arms if a.name in (REFERENCE, ORIGINAL) and a.map50_95 is not None]
-    return max(rivals, key=lambda a: a.map50_95 or 0.0) if rivals else None
-
-
-def with_losses(
-    arms: Sequence[Arm], *, interval: Callable[[Arm, Arm], Range] | None = None
-) -> list[Arm]:
-    """The arms with ``loss`` filled in: yardstick's mAP50-95 minus the arm's, where both are known.
-
-    ``interval(yardstick, arm)`` gives the paired 95 % interval of that difference.
-
-    Raises:
-        EngineError: arms have an mAP but there is no reference or original arm to compare with.
-    """
-    best = yardstick(arms)
-    if best is None:
-        judged = [a.name for a in arms if a.map50_95 is not None and a.name != UPLOADED]
-        if judged:
-            raise EngineError(f"arm {judged[0]!r} has an mAP but no reference arm to compare with")
-        return list(arms)
-    filled = []
-    for arm in arms:
-        if arm.map50_95 is None or best.map50_95 is None:
-            filled.append(arm)
-            continue
-        if arm.name == best.name:
-            filled.append(arm.model_copy(update={"loss": 0.0, "loss_ci": (0.0, 0.0)}))
-            continue
-        update: dict[str, Any] = {"loss": best.map50_95 - arm.map50_95}
-        if interval is not None:
-            update["loss_ci"] = interval(best, arm)
-        filled.append(arm.model_copy(update=update))
-    return filled
+def reference_of(arms: Sequence[Arm]) -> Arm | None:
+    """The reference arm, from which every loss counts; None where nothing was trained."""
+    return next((arm for arm in arms if arm.name == REFERENCE), None)

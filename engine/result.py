@@ -111,7 +111,7 @@ class Candidate(Document):
     """One composed model on the way. Ratios are to the family's standard activation.
 
     ``measured_ratio`` and ``interval`` are None until it was measured; mAP is on the val split with
-    the estimator's weights, before any fine-tune of its own; ``expected_loss`` is what that and the
+    the estimator's weights, before any training of its own; ``expected_loss`` is what that and the
     penalty together say. ``round`` counts refits from 0.
     """
 

@@ -38,7 +38,7 @@ STAGES: dict[str, str] = {
     "training": "Train",
     "estimate": "Estimate what each swap loses",
     "candidates": "Choose mixes and measure them",
-    "arms": "Fine-tune every arm",
+    "arms": "Train every arm",
     "convert": "Convert for the target",
     "score": "Score the files on the test split",
     "measure": "Measure the files",
@@ -119,7 +119,7 @@ def _ask_for_trainings(context: Context) -> None:
     if not context.services.trains_elsewhere:
         return
     try:
-        context.train_all([*_first_trainings(context), context.training("alone")])
+        context.train_all([*_first_trainings(context), context.training("arm")])
     except Pending:
         return
 

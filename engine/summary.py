@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from engine.arms import MIX, ORIGINAL, Arm
+from engine.arms import MIX, Arm
 from engine.documents import AssignmentField, Document, Range
 from engine.result import Result
 from engine.verdict import Verdict
@@ -34,17 +34,10 @@ class SummaryArm(Document):
 
     @classmethod
     def of(cls, arm: Arm) -> SummaryArm:
-        """The published part of an arm.
-
-        A second pick is a mix like the first, and an original that runs one activation everywhere
-        is called by it: ``original`` names only one that is mixed itself.
-        """
+        """The published part of an arm. A second pick is a mix like the first."""
         fields = {name: getattr(arm, name) for name in cls.model_fields}
-        everywhere = arm.assignment.uniform_activation
         if arm.is_mix:
             fields["name"] = MIX
-        elif arm.name == ORIGINAL and everywhere is not None:
-            fields["name"] = f"uniform:{everywhere}"
         return cls.model_validate(fields)
 
 

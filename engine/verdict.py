@@ -51,7 +51,7 @@ def decide(
 
     ``noise_floor`` is the largest deviation from 1 that A/A runs of the device show (0 where
     modelled); ``images`` is the size of the test split behind the mAP figures. Losses must have
-    been filled in (:func:`engine.arms.with_losses`); an arm without one is within no loss limit.
+    been filled in; an arm without one is within no loss limit.
     Measured *faster* means that the whole interval lies below 1, modelled that the ratio lies more
     than 1 % below 1.
 
@@ -81,7 +81,7 @@ class _Case:
         self.arms = [a for a in arms if a.name != naming.UPLOADED and a.latency_ratio is not None]
         self.limits, self.target, self.kind = limits, target, kind
         self.floor, self.images = noise_floor, images
-        self.keep = naming.yardstick(self.arms)
+        self.keep = naming.reference_of(self.arms)
         self.candidates = [a for a in self.arms if a.is_candidate]
 
     def verdict(self) -> Verdict:

@@ -7,7 +7,7 @@ over what it swaps. Lower is better.
 
 Source: one-shot supernets (Guo et al. 2020, SPOS) applied to activations.
 
-What it cannot see: interactions between swaps, how far a fine-tune repairs each, and a swap that
+What it cannot see: interactions between swaps, how far training repairs each, and a swap that
 breaks the detector (engine/estimators/batchnorm_loss.py says why its loss can be low).
 """
 

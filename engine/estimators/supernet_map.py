@@ -6,7 +6,7 @@ activation at every site in every step, so that one set of them serves every mix
 Source: weight sharing with a uniform path, Guo et al., "Single Path One-Shot Neural Architecture
 Search", ECCV 2020 (arXiv 1904.00420), with activations as the choice.
 
-What it cannot see: what a fine-tune of the one mix gains beyond the shared weights (which is more
+What it cannot see: what training the one mix gains beyond the shared weights (which is more
 for activations that the other mixes disturb), nor anything of an activation that the supernet was
 not trained with: those are refused.
 """

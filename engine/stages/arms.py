@@ -17,7 +17,7 @@ from devices.protocol import MeasureJob, MeasureResult
 from devices.runtimes.base import sha256
 from devices.targets import Target
 from engine import evaluation, onnx_model, threads
-from engine.arms import MIX, ORIGINAL, REFERENCE, UPLOADED
+from engine.arms import MIX, REFERENCE, UPLOADED
 from engine.data import Split
 from engine.evaluation import Evaluation
 from engine.stages import distortion
@@ -30,8 +30,6 @@ MIN_BOXES = 20  # a class with fewer test boxes is left out of mAP, by name
 def assignments(context: Context, picks: list[Any]) -> dict[str, Assignment]:
     """Every arm of the final comparison by name, the uploaded file first."""
     named = {UPLOADED: context.original, REFERENCE: context.original}
-    if context.trains and context.spec.recipe == "supernet":
-        named[ORIGINAL] = context.original
     named |= context.uniforms()
     for number, pick in enumerate(picks, start=1):
         name = MIX if number == 1 else f"{MIX}:{number}"
@@ -57,9 +55,7 @@ def train(context: Context, named: dict[str, Assignment]) -> dict[str, Any]:
                 facts["distortion"] = value
         return {"arms": swapped}
     specs = {
-        name: context.training("alone", None if name == REFERENCE else assignment)
-        if name == REFERENCE or context.spec.recipe == "paper"
-        else context.training("finetune", assignment)
+        name: context.training("arm", None if name == REFERENCE else assignment)
         for name, assignment in named.items()
         if name != UPLOADED
     }
@@ -114,17 +110,16 @@ def score(context: Context, files: dict[str, Any], converted: dict[str, Any]) ->
             "scored": scored,
         }
         context.progress("score", (number + 1) / len(files["arms"]), name)
-    rivals = [name for name in (REFERENCE, ORIGINAL) if name in kept]
-    best = max(rivals, key=lambda name: kept[name].map50_95)
+    reference = kept[REFERENCE]
     for name, facts in found.items():
-        facts["loss"] = kept[best].map50_95 - kept[name].map50_95
+        facts["loss"] = reference.map50_95 - kept[name].map50_95
         facts["loss_ci"] = (
             [0.0, 0.0]
-            if name == best
-            else list(evaluation.paired_interval(kept[best], kept[name], seed=context.spec.seed))
+            if name == REFERENCE
+            else list(evaluation.paired_interval(reference, kept[name], seed=context.spec.seed))
         )
-    left_out = sorted(kept[best].left_out)
-    return {"arms": found, "yardstick": best, "left_out": left_out, "images": len(test.images)}
+    left_out = sorted(reference.left_out)
+    return {"arms": found, "left_out": left_out, "images": len(test.images)}
 
 
 def scorable(

@@ -245,7 +245,7 @@ def _training(context: Context, found: Findings) -> TrainingFacts | None:
 
 
 def _teacher(context: Context) -> str | None:
-    spec = context.training("alone").teacher
+    spec = context.training("arm").teacher
     if spec is None:
         return None
     (folder,) = context.train_all([spec])
@@ -261,7 +261,7 @@ def _notes(context: Context, found: Findings, final: MeasureResult) -> list[str]
             notes.append(f"left out of mAP for too few test boxes: {', '.join(left_out)}")
         scored = {facts["scored"] for facts in found.scores["arms"].values()}
         notes.append(f"mAP is of {' and '.join(sorted(scored))}, on the test split")
-        notes.append(f"loss counts from the {found.scores['yardstick']} arm")
+        notes.append("loss counts from the reference arm")
     elif context.distorts:
         notes.append(
             "cost study: an ONNX file cannot be trained; output distortion (0 = the original) was "

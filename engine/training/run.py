@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from devices.assignment import Assignment
-from engine import data, export, loading, sites, swap, threads
+from engine import data, export, loading, sites, threads
 from engine.errors import BadSearch
 from engine.estimators import sensitivity
 from engine.evaluation import evaluate_net
@@ -28,7 +28,6 @@ from engine.training.spec import TrainingSpec
 WEIGHTS = "weights.pt"
 ESTIMATES = "estimates.json"
 EXPORTED = "model.onnx"
-ARMS = ("finetune", "alone")
 TEACHER_WITHIN = 0.02  # mAP50-95 on val by which an upload may be behind the reference arm
 _DONE = "training.json"
 _CHECKPOINT = "-checkpoint.pt"
@@ -38,7 +37,7 @@ def run(spec: TrainingSpec, *, folder: Path, services: Services) -> Path:
     """Train what ``spec`` says and return ``folder``; at once if it is finished already.
 
     The folder then holds ``training.json`` (spec, steps, seconds, mean loss per epoch, device,
-    precision) and ``weights.pt`` (a state dict); of an arm (``finetune``, ``alone``) with its own
+    precision) and ``weights.pt`` (a state dict); of an arm with its own
     BatchNorm statistics, and as ``model.onnx``. The phase ``estimate`` leaves ``estimates.json``.
 
     Raises:
@@ -68,7 +67,7 @@ def run(spec: TrainingSpec, *, folder: Path, services: Services) -> Path:
     else:
         teacher = _teacher(spec, taught_by) if taught_by is not None else None
         summary = _fit(spec, model.net, original, teacher, folder, services, stage)
-        if spec.phase in ARMS:
+        if spec.phase == "arm":
             _export(spec, model, folder, services)
         _write(folder / WEIGHTS, model.net.state_dict())
     document = {"spec": spec.to_dict(), "title": spec.title, **summary}
@@ -103,52 +102,28 @@ def _fit(
 ) -> dict[str, Any]:
     settings = spec.settings
     split = data.open_data(Path(spec.data)).arrays("train", settings.imgsz)
-    if spec.phase == "finetune" and spec.assignment is not None:
-        swap.apply(net, spec.assignment)
     parts = _parts(spec, net, original, images=len(split))
-    done: list[dict[str, Any]] = []
-    legs = _legs(spec)
-    total = max(1, sum(leg.epochs for _, leg in legs))
-    start = 0.0
-    for name, schedule in legs:
-        share = schedule.epochs / total
-        done.append(
-            loop.fit(
-                net,
-                split,
-                settings=settings,
-                schedule=schedule,
-                hooks=_hooks(services, stage, start, share),
-                checkpoint=folder / f"{name}{_CHECKPOINT}",
-                parts=_within(parts, start, share),
-                teacher=teacher,
-            )
-        )
-        start += share
+    found = loop.fit(
+        net,
+        split,
+        settings=settings,
+        schedule=_schedule(spec),
+        hooks=_hooks(services, stage, 0.0, 1.0),
+        checkpoint=folder / f"{spec.phase}{_CHECKPOINT}",
+        parts=parts,
+        teacher=teacher,
+    )
     blend.close_sites(net)
-    return {
-        **done[-1],
-        **{key: sum(leg[key] for leg in done) for key in ("steps", "epochs", "seconds")},
-        "losses": [loss for leg in done for loss in leg["losses"]],
-    }
+    return found
 
 
-def _legs(spec: TrainingSpec) -> list[tuple[str, Schedule]]:
-    """The schedules of a phase, one after the other.
-
-    An arm trained alone lives through the same two as a pick does.
-    """
+def _schedule(spec: TrainingSpec) -> Schedule:
     settings = spec.settings
-    adapted = settings.adapt_epochs
-    both = {
-        "adapt": Schedule(settings.adapt_epochs, settings.adapt_lr, 0),
-        "supernet": Schedule(settings.supernet_epochs, settings.supernet_lr, adapted),
-        "finetune": Schedule(
-            settings.finetune_epochs, settings.finetune_lr, adapted + settings.supernet_epochs
-        ),
-    }
-    names = ("supernet", "finetune") if spec.phase == "alone" else (spec.phase,)
-    return [(name, both[name]) for name in names]
+    if spec.phase == "adapt":
+        return Schedule(settings.adapt_epochs, settings.adapt_lr, 0)
+    if spec.phase == "supernet":
+        return Schedule(settings.supernet_epochs, settings.supernet_lr, settings.adapt_epochs)
+    return Schedule(settings.arm_epochs, settings.arm_lr, settings.adapt_epochs)
 
 
 def _parts(spec: TrainingSpec, net: nn.Module, original: Assignment, *, images: int) -> Parts:
@@ -160,15 +135,10 @@ def _parts(spec: TrainingSpec, net: nn.Module, original: Assignment, *, images: 
         mixes = max(1, min(settings.mixes, size // 2))  # BatchNorm wants two images a part
         sampler = MixSampler(original, settings.activations, mixes=mixes, seed=settings.seed)
         return lambda step, _: [partial(set_mix, choices, mix) for mix in sampler.draw(step)]
-    if spec.phase == "alone" and spec.assignment is not None:
+    if spec.phase == "arm" and spec.assignment is not None:
         blends = blend.open_sites(net, original, spec.assignment)
         return lambda _, fraction: [partial(blend.anneal, blends, fraction)]
     return loop.whole
-
-
-def _within(parts: Parts, start: float, share: float) -> Parts:
-    """``parts`` for a leg that begins at ``start`` and is ``share`` of the phase."""
-    return lambda step, fraction: parts(step, start + share * fraction)
 
 
 def _teacher(spec: TrainingSpec, folder: Path) -> Teacher:

@@ -10,41 +10,42 @@ from typing import Any, Literal
 from devices.assignment import Assignment
 from engine.errors import BadSearch
 
-Phase = Literal["adapt", "teacher", "supernet", "alone", "finetune", "estimate"]
+Phase = Literal["adapt", "teacher", "supernet", "estimate", "arm"]
 
-PHASES: tuple[Phase, ...] = ("adapt", "teacher", "supernet", "alone", "finetune", "estimate")
+PHASES: tuple[Phase, ...] = ("adapt", "teacher", "supernet", "estimate", "arm")
 # Settings that a phase's weights do not depend on: trainings that differ in them only are one.
-_LATER = ("supernet_epochs", "supernet_lr", "finetune_epochs", "finetune_lr", "batchnorm_images")
+_SUPERNET = ("activations", "mixes", "supernet_epochs", "supernet_lr")
+_ARM = ("arm_epochs", "arm_lr", "batchnorm_images")
 _IDLE: dict[Phase, tuple[str, ...]] = {
-    "adapt": ("activations", "mixes", "distil", *_LATER),
-    "teacher": ("activations", "mixes"),
-    "supernet": ("finetune_epochs", "finetune_lr", "batchnorm_images"),
-    "estimate": ("finetune_epochs", "finetune_lr", "batchnorm_images"),
-    "alone": ("activations", "mixes"),
-    "finetune": (),
+    "adapt": (*_SUPERNET, *_ARM, "distil"),
+    "teacher": _SUPERNET,
+    "supernet": _ARM,
+    "estimate": _ARM,
+    "arm": _SUPERNET,
 }
-_TAUGHT: tuple[Phase, ...] = ("supernet", "alone", "finetune")
+_TAUGHT: tuple[Phase, ...] = ("supernet", "arm")
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """The same for every arm of a search; epochs count passes over the train split.
 
-    A pick receives ``adapt`` + ``supernet`` + ``finetune`` epochs, and so does the reference arm,
-    with the same schedule (cosine with warm-up in each phase), data order, augmentation and
-    teacher. ``mixes`` is how many mixes one supernet step trains, each on its part of the batch.
-    ``distil`` weighs the distance to the teacher beside the loss on the labels; 0 is no teacher.
+    Every arm receives ``adapt`` + ``arm`` epochs, the reference arm too, with the same schedule
+    (cosine with warm-up in each phase), data order, augmentation and teacher. The supernet only
+    says which mixes are worth training. ``mixes`` is how many mixes one of its steps trains, each
+    on its part of the batch. ``distil`` weighs the distance to the teacher beside the loss on the
+    labels; 0 is no teacher.
     """
 
     imgsz: int
     activations: tuple[str, ...]
-    adapt_epochs: int = 8
-    supernet_epochs: int = 5
-    finetune_epochs: int = 2
+    adapt_epochs: int = 10
+    supernet_epochs: int = 4
+    arm_epochs: int = 5
     batch: int = 16
     adapt_lr: float = 8e-4
     supernet_lr: float = 6e-4
-    finetune_lr: float = 3e-4
+    arm_lr: float = 6e-4
     weight_decay: float = 5e-4
     mixes: int = 1
     distil: float = 0.0
@@ -54,35 +55,30 @@ class TrainingSettings:
     seed: int = 0
 
     def scaled(self, epochs: int) -> TrainingSettings:
-        """The same with ``epochs`` in all, shared out in proportion, each phase one at least.
+        """The same with ``epochs`` an arm, shared out in proportion, each phase one at least.
 
         Raises:
-            BadSearch: fewer than three epochs.
+            BadSearch: fewer than two epochs.
         """
-        if epochs < 3:
-            raise BadSearch(
-                f"epochs is {epochs}; at least 3 are needed (adapt, supernet, fine-tune)"
-            )
-        total = self.adapt_epochs + self.supernet_epochs + self.finetune_epochs
-        finetune = max(1, round(epochs * self.finetune_epochs / total))
-        adapt = max(1, round(epochs * self.adapt_epochs / total))
-        adapt = min(adapt, epochs - finetune - 1)
+        if epochs < 2:
+            raise BadSearch(f"epochs is {epochs}; at least 2 are needed (adapt, arm)")
+        share = epochs / (self.adapt_epochs + self.arm_epochs)
+        arm = max(1, round(self.arm_epochs * share))
         return replace(
             self,
-            adapt_epochs=adapt,
-            supernet_epochs=epochs - adapt - finetune,
-            finetune_epochs=finetune,
+            adapt_epochs=epochs - arm,
+            supernet_epochs=max(1, round(self.supernet_epochs * share)),
+            arm_epochs=arm,
         )
 
     def epochs(self, phase: Phase) -> int:
-        """Epochs that ``phase`` runs; the reference arm runs what a pick gets after adapting."""
+        """Epochs that ``phase`` runs."""
         return {
             "adapt": self.adapt_epochs,
             "teacher": 0,
             "supernet": self.supernet_epochs,
-            "finetune": self.finetune_epochs,
-            "alone": self.supernet_epochs + self.finetune_epochs,
             "estimate": 0,
+            "arm": self.arm_epochs,
         }[phase]
 
 
@@ -93,9 +89,8 @@ class TrainingSpec:
     - ``adapt``: the original learns the data; everything starts from there;
     - ``teacher``: trains nothing; picks who teaches, the upload or the untaught reference arm;
     - ``supernet``: a random mix each step;
-    - ``finetune``: ``assignment`` from the supernet's weights;
-    - ``alone``: ``assignment``, or the original (the reference arm), for the steps of both;
-    - ``estimate``: trains nothing; asks the supernet what each one-swap costs, for all targets.
+    - ``estimate``: trains nothing; asks the supernet what each one-swap costs, for all targets;
+    - ``arm``: ``assignment`` alone, blended in, or the original (the reference arm).
     """
 
     phase: Phase
@@ -111,11 +106,10 @@ class TrainingSpec:
         """The training that must be finished before this one."""
         before: dict[Phase, Phase | None] = {
             "adapt": None,
-            "teacher": "alone",
+            "teacher": "arm",
             "supernet": "adapt",
-            "alone": "adapt",
-            "finetune": "supernet",
             "estimate": "supernet",
+            "arm": "adapt",
         }
         phase = before[self.phase]
         if phase is None:
@@ -158,7 +152,7 @@ class TrainingSpec:
         if self.assignment is None:
             return "reference arm"
         what = self.assignment.uniform_activation or f"mix {self.assignment.hash}"
-        return f"fine-tune {what}" if self.phase == "finetune" else f"train {what} alone"
+        return f"train {what}"
 
     def to_dict(self) -> dict[str, Any]:
         document = asdict(self)

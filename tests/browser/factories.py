@@ -75,7 +75,7 @@ STAGES = {
     "training": "Train",
     "estimate": "Estimate what each swap loses",
     "candidates": "Choose mixes and measure them",
-    "arms": "Fine-tune every arm",
+    "arms": "Train every arm",
     "convert": "Convert for the target",
     "score": "Score the files on the test split",
     "measure": "Measure the files",
@@ -442,7 +442,7 @@ def analysed() -> Analysis:
 
 
 def _plan(dice: random.Random) -> list[tuple[str, Assignment, float, float]]:
-    """(arm, assignment, ratio, loss): the uploaded file, the yardsticks, uniforms, the mix."""
+    """(arm, assignment, ratio, loss): the uploaded file, the reference, uniforms, the mix."""
     silu = Assignment.uniform(PATHS, "silu")
     ratio = dice.uniform(0.70, 0.86)
     mix = Assignment(
@@ -451,7 +451,6 @@ def _plan(dice: random.Random) -> list[tuple[str, Assignment, float, float]]:
     return [
         ("uploaded", silu, 1.0, 0.31),
         ("reference", silu, 1.0, 0.0),
-        ("original", silu, 1.001, 0.003),
         ("uniform:relu", Assignment.uniform(PATHS, "relu"), ratio - 0.05, 0.021),
         ("uniform:hardswish", Assignment.uniform(PATHS, "hardswish"), ratio + 0.06, 0.009),
         ("mix", mix, ratio, dice.uniform(-0.002, 0.012)),

@@ -35,7 +35,7 @@ def test_each_stage(abd_checkpoint: Path, molecules: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     result = Result.read(out / "result.json")
     assert set(result.stages_s) == set(STAGES)
-    assert {arm.name for arm in result.arms} >= {"uploaded", "reference", "original"}
+    assert {arm.name for arm in result.arms} >= {"uploaded", "reference", "mix"}
     assert not list((out / "stages").glob("*.begun"))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from devices.assignment import Assignment
-from engine.arms import Arm, Limits, with_losses, yardstick
+from engine.arms import Arm, Limits
 from engine.documents import FiguresKind
 from engine.errors import EngineError
 from engine.verdict import Verdict, decide
@@ -262,31 +262,8 @@ def test_what_cannot_be_decided_is_refused() -> None:
         ask(arm("mix", 0.8), kind="emulated")
 
 
-def test_loss_counts_from_the_better_of_reference_and_original() -> None:
-    arms = [
-        arm("uploaded", map50_95=0.99),
-        arm("reference", map50_95=0.74),
-        arm("original", map50_95=0.75),
-        arm("mix", map50_95=0.745),
-        arm("uniform:relu", loss=None),
-    ]
-    best = yardstick(arms)
-    assert best is not None
-    assert best.name == "original"
-    filled = {a.name: a for a in with_losses(arms, interval=lambda better, worse: (-0.01, 0.02))}
-    assert filled["mix"].loss == pytest.approx(0.005)
-    assert filled["mix"].loss_ci == (-0.01, 0.02)
-    assert (filled["original"].loss, filled["original"].loss_ci) == (0.0, (0.0, 0.0))
-    assert filled["uniform:relu"].loss is None
-
-
-def test_losses_need_something_to_count_from() -> None:
-    with pytest.raises(EngineError, match="'mix' has an mAP but no reference arm"):
-        with_losses([arm("mix")])
-
-
 def test_arm_names_are_checked() -> None:
-    for name in ("mix", "mix:12", "uniform:mish", "original"):
+    for name in ("mix", "mix:12", "uniform:mish", "reference"):
         assert arm(name).name == name
     for name in ("mix:one", "uniform:swish", "best", ""):
         with pytest.raises(ValueError, match="arm "):

@@ -37,7 +37,7 @@ class ArmRow:
     chosen: bool
     ratio_scale: tuple[float, float]
     map_scale: tuple[float, float]
-    yardstick: float | None
+    reference: float | None
 
     @property
     def title(self) -> str:
@@ -48,8 +48,7 @@ class ArmRow:
         head = str(self.document["name"]).partition(":")[0]
         return {
             "uploaded": "the file as it came; decides nothing",
-            "reference": "original activations, trained alone with the same steps",
-            "original": "original activations in the supernet's weights",
+            "reference": "original activations, trained as every arm is",
             "uniform": "one activation at every site",
             "mix": "the search's choice, site by site",
         }.get(head, "")
@@ -84,7 +83,7 @@ class ArmRow:
             low=interval[0],
             high=interval[1],
             scale=self.map_scale,
-            reference=self.yardstick,
+            reference=self.reference,
             label="mAP50-95",
         )
 
@@ -226,21 +225,21 @@ class Evidence:
         documents = self.entry.arms
         ratios = [1.0]
         maps: list[float] = []
-        yardstick = None
+        reference = None
         for arm in documents:
             if arm["latency_ratio"] is not None:
                 ratios += arm["ratio_ci"] or [arm["latency_ratio"]]
             if arm["name"] != "uploaded":  # often far off, and decides nothing: not on the scale
                 maps += arm["map50_95_ci"] or []
-            if arm["name"] in ("reference", "original") and arm["map50_95"] is not None:
-                yardstick = max(yardstick or 0.0, arm["map50_95"])
+            if arm["name"] == "reference":
+                reference = arm["map50_95"]
         return [
             ArmRow(
                 document=arm,
                 chosen=arm["name"] == self.entry.arm,
                 ratio_scale=_ends(ratios),
                 map_scale=_ends(maps),
-                yardstick=yardstick,
+                reference=reference,
             )
             for arm in documents
         ]

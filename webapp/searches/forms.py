@@ -73,7 +73,7 @@ class SearchForm(Accessible, forms.Form):
     recipe = forms.ChoiceField(choices=Recipe.choices, initial=Recipe.SUPERNET)
     epochs = forms.IntegerField(
         required=False,
-        min_value=1,
+        min_value=2,
         max_value=settings.MAX_EPOCHS,
         help_text="Empty: what the recipe holds enough.",
     )

@@ -35,8 +35,9 @@ TRAIN, SCORED = 300, 500  # images
 SETTINGS = TrainingSettings(
     imgsz=SIZE,
     activations=(*CANDIDATES, *STRANGE),
+    adapt_epochs=8,
     supernet_epochs=5,
-    finetune_epochs=2,
+    arm_epochs=2,
 )
 
 
@@ -82,8 +83,7 @@ def _inputs(bed: Bed, mix: Assignment, seed: int) -> dict[str, Any]:
 
 def _alone(bed: Bed, mix: Assignment, seed: int) -> TrainingSpec:
     spec = _spec(bed, seed)
-    short = replace(spec.settings, supernet_epochs=1, finetune_epochs=1)
-    return replace(spec, phase="alone", assignment=mix, settings=short)
+    return replace(spec, phase="arm", assignment=mix)
 
 
 def _truth(bed: Bed, mix: Assignment, seed: int) -> None:

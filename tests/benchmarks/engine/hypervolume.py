@@ -1,8 +1,9 @@
 """Ways to choose five mixes, side by side: the same gradient steps, the same latency levels.
 
-Every way gives one pick a level. All picks start from the same adapted weights; a way that trains a
-supernet pays for it out of its picks' steps. Each pick is converted, costed and scored as the
-published file is. What counts is the area of (latency ratio, loss) that a way's picks dominate.
+Every way gives one pick a level. All picks start from the same adapted weights and train alone; a
+way that trains a supernet pays for it out of its picks' steps. Each pick is converted, costed and
+scored as the published file is. What counts is the area of (latency ratio, loss) that a way's picks
+dominate.
 """
 
 from __future__ import annotations
@@ -35,15 +36,17 @@ TARGET = "npu-ethos-u55-128-int8"
 ACTIVATIONS = ("silu", "relu", "leaky_relu", "hardswish")
 TRAIN, SCORED = 300, 500  # images
 PICKS = 5
-SUPERNET, FINETUNE = 5, 2  # epochs
-ALONE = (SUPERNET + PICKS * FINETUNE) // PICKS  # epochs of a pick that needs no supernet
+ADAPT = 8  # epochs, shared by all
+SUPERNET = 5
+ARM = 6  # epochs of a pick; where no supernet was trained each gets a share of its epochs, too
+RICHER = ARM + SUPERNET // PICKS
 REFERENCE_POINT = (1.0, 0.05)  # latency ratio, loss of mAP50-95
 SEEDS = (0,)
 SAME = 1e-3  # of a ratio: how far below its level a random mix may not lie
 NEAR = 0.04
 SETTINGS = Settings(max_seconds=60.0, half_width=0.004, max_blocks=60, seed=3)
 WAYS = ("supernet", "paper", "greedy", "nsga2", "random", "uniform")
-_TAUGHT_BY_SUPERNET = ("supernet", "greedy", "nsga2")
+_CHOSEN_BY_SUPERNET = ("supernet", "greedy", "nsga2")
 
 
 def run(bed: Bed) -> None:
@@ -63,7 +66,7 @@ def _inputs(bed: Bed, way: str, level: int, seed: int) -> dict[str, Any]:
         "target": TARGET,
         "model": bed.model.sha256,
         "data": bed.data_set(TRAIN).info().sha256,
-        "epochs": {"supernet": SUPERNET, "finetune": FINETUNE, "alone": ALONE},
+        "epochs": {"adapt": ADAPT, "supernet": SUPERNET, "arm": ARM, "richer": RICHER},
         "activations": list(ACTIVATIONS),
         "images": SCORED,
         "seed": seed,
@@ -74,8 +77,9 @@ def _settings(seed: int) -> TrainingSettings:
     return TrainingSettings(
         imgsz=SIZE,
         activations=ACTIVATIONS,
+        adapt_epochs=ADAPT,
         supernet_epochs=SUPERNET,
-        finetune_epochs=FINETUNE,
+        arm_epochs=ARM,
         seed=seed,
     )
 
@@ -93,12 +97,11 @@ def _spec(bed: Bed, seed: int) -> TrainingSpec:
 
 def _training(bed: Bed, way: str, mix: Assignment, seed: int) -> TrainingSpec:
     spec = _spec(bed, seed)
-    if way == "reference":  # what a pick of the supernet lives through, without the supernet
-        return replace(spec, phase="alone")
-    if way in _TAUGHT_BY_SUPERNET:
-        return replace(spec, phase="finetune", assignment=mix)
-    alone = replace(spec.settings, supernet_epochs=ALONE - 1, finetune_epochs=1)
-    return replace(spec, phase="alone", assignment=mix, settings=alone)
+    if way == "reference":
+        return replace(spec, phase="arm")
+    epochs = ARM if way in _CHOSEN_BY_SUPERNET else RICHER
+    settings = replace(spec.settings, arm_epochs=epochs)
+    return replace(spec, phase="arm", assignment=mix, settings=settings)
 
 
 class _Choice:

@@ -119,8 +119,8 @@ def _ways(bed: Bed) -> str:
         return "Not measured yet."
     said = (
         f"Five latency levels on {hypervolume.TARGET} (modelled), one pick a level, equal gradient "
-        f"steps: {hypervolume.SUPERNET} supernet epochs and {hypervolume.FINETUNE} a pick, or "
-        f"{hypervolume.ALONE} a pick. mAP50-95 is of the int8 file on {hypervolume.SCORED} test "
+        f"steps: {hypervolume.SUPERNET} supernet epochs and {hypervolume.ARM} a pick, or "
+        f"{hypervolume.RICHER} a pick. mAP50-95 is of the int8 file on {hypervolume.SCORED} test "
         f"images, loss against the reference arm; the area is what the picks dominate up to "
         f"{hypervolume.REFERENCE_POINT}."
     )

@@ -67,7 +67,7 @@ def test_a_request_makes_one_search_a_target(people: People, mine: Any) -> None:
         ({"activations": []}, "no activation given"),
         ({"recipe": "magic"}, "unknown recipe 'magic'; known: supernet, paper"),
         ({"imgsz": 100}, "imgsz is 100; accepted: multiples of 32"),
-        ({"epochs": 0}, "epochs is 0; accepted: from 1 up to 300"),
+        ({"epochs": 0}, "epochs is 0; accepted: from 2 up to 300"),
         ({"max_latency_ratio": -1}, "max_latency_ratio is -1; accepted: above 0 up to 10"),
         ({"max_map_loss": "much"}, "max_map_loss: Input should be a valid number"),
         ({"visibility": "secret"}, "unknown visibility 'secret'"),
