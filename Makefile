@@ -2,6 +2,7 @@
 # make serve    the site with its Redis and a local agent, until Ctrl-C (PORT=8000, DATA=var/site)
 # make test     the suite without the slow tests; make test-all runs everything
 # make bench-engine   what the engine reaches, into docs/benchmarks (hours; adds what is missing)
+# make images   the images of devices for ONNX Runtime, OpenVINO and Ethos-U; make images-all every one
 # make lint     ruff, mypy, import-linter
 
 SHELL := /bin/bash
@@ -14,7 +15,7 @@ ARGS ?=
 export YOLO_OFFLINE := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo serve test test-slow test-all bench-engine lint format clean
+.PHONY: help setup demo serve test test-slow test-all bench-engine images images-all lint format clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -40,6 +41,12 @@ test-all: setup
 
 bench-engine: setup
 	@exec $(BIN)/python -m tests.benchmarks.engine $(ARGS)
+
+images: setup
+	@$(BIN)/python -m tools.images $(ARGS)
+
+images-all: setup
+	@$(BIN)/python -m tools.images --all $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -1,5 +1,7 @@
 """``python -m devices JOB.json RESULT.json``: runs one job file; what a device process does.
 
+With ``--stdio`` instead of files the job comes over stdin and the result goes to stdout, in frames.
+
 Progress and a final error are JSON lines on stderr. Exit status: 0 done (the result file is whole),
 2 the job cannot be run as it is, 3 the device failed. No result file is written unless it is 0.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import errno
 import json
 import os
 import signal
@@ -16,9 +19,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from devices.errors import BadRequest, DeviceError, MeasurementFailed, Unsupported
+from devices import stdio
+from devices.errors import (
+    BadRequest,
+    DeviceError,
+    MeasurementFailed,
+    OutOfMemory,
+    Unsupported,
+)
 from devices.files import atomic
-from devices.protocol import MeasureJob
+from devices.protocol import MeasureJob, MeasureResult
 from devices.run import run
 
 _PR_SET_PDEATHSIG = 1
@@ -27,16 +37,22 @@ _PR_SET_PDEATHSIG = 1
 def main(arguments: list[str]) -> int:
     """Runs the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m devices", description="Run a measurement job.")
-    parser.add_argument("job", type=Path, help="JSON file of a job (MeasureJob)")
-    parser.add_argument("result", type=Path, help="JSON file to write (MeasureResult)")
+    parser.add_argument("job", type=Path, nargs="?", help="JSON file of a job (MeasureJob)")
+    parser.add_argument("result", type=Path, nargs="?", help="JSON file to write (MeasureResult)")
+    parser.add_argument("--stdio", action="store_true", help="one job over stdin and stdout")
     parser.add_argument(
         "--parent", type=int, help="process id to live with: end when that process ends"
     )
     options = parser.parse_args(arguments)
+    if options.stdio == bool(options.result):
+        parser.error("give a job file and a result file, or --stdio")
     try:
         if options.parent is not None:
             _die_with(options.parent)
-        result = run(_read(options.job), progress=_report)
+        if options.stdio:
+            stdio.serve(_run)
+            return 0
+        result = _run(_read(options.job))
         with atomic(options.result) as part:
             part.write_text(result.model_dump_json())
     except (BadRequest, Unsupported) as error:
@@ -44,8 +60,16 @@ def main(arguments: list[str]) -> int:
     except DeviceError as error:
         return _fail(error, status=3)
     except MemoryError:
-        return _fail(MeasurementFailed("the device process ran out of memory"), status=3)
+        return _fail(OutOfMemory("the device process ran out of memory"), status=3)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return _fail(OutOfMemory("the device has no room left for the job's files"), status=3)
     return 0
+
+
+def _run(job: MeasureJob) -> MeasureResult:
+    return run(job, progress=_report)
 
 
 def _read(path: Path) -> MeasureJob:

@@ -1,4 +1,7 @@
-"""Errors of this floor. One line each: the thing, its value, what would be accepted."""
+"""Errors of this floor. One line each: the thing, its value, what would be accepted.
+
+Whom a failed job is addressed to follows from the class: who sent it, or who runs the device.
+"""
 
 from __future__ import annotations
 
@@ -16,4 +19,28 @@ class Unsupported(DeviceError):
 
 
 class MeasurementFailed(DeviceError):
-    """The device could not finish: crash, time-out, out of memory, output that is not a result."""
+    """The device could not finish: it may, another time. For who runs the device."""
+
+
+class OutOfMemory(MeasurementFailed):
+    """The job needs more memory than the device gives: for who sent it, a retry changes nothing."""
+
+
+class TimedOut(MeasurementFailed):
+    """There was no result by the deadline."""
+
+
+class Crashed(MeasurementFailed):
+    """The device process was killed, or ended without a word of why."""
+
+
+class NotAResult(MeasurementFailed):
+    """What the device wrote is no result of this job."""
+
+
+class NotConfined(DeviceError):
+    """A container lacks a limit that it was started with; nothing was sent to it."""
+
+
+class DeviceNotReady(DeviceError):
+    """The device takes no jobs now (engine away, image missing): they wait for who runs it."""

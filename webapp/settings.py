@@ -181,6 +181,7 @@ SIGN_UP = env.flag("ACTNAS_SIGN_UP", True)
 CDN = env.text("ACTNAS_CDN", "https://cdn.jsdelivr.net/npm")
 MAX_MODEL_BYTES = env.number("ACTNAS_MAX_MODEL_MB", 512) * 2**20
 MAX_DATA_SET_BYTES = env.number("ACTNAS_MAX_DATA_SET_MB", 4096) * 2**20
+IMAGES = env.text("ACTNAS_IMAGES", "actnas")  # of devices: IMAGES/device-onnxruntime:HARNESS
 HOST_NAME = env.text("ACTNAS_HOST", "local")  # this machine's name in the pool
 FOLDERS = VAR / "work"  # unpacked data sets, trainings, searches: what workers write
 ARTEFACTS = VAR / "artefacts"  # converted models, by content

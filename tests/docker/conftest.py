@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+import tarfile
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
 import pytest
-from docker.errors import BuildError
 
+from devices import HARNESS_VERSION
+from devices.confinement import Limits
+from devices.transports.docker import Setup
 from tests import machine
+from tools import images as builder
 
-ROOT = Path(__file__).resolve().parents[2]
+PREFIX = "actnas-test"
+Build = Callable[[str], str]
+
+
+@pytest.fixture(autouse=True)
+def _own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTNAS_HOST_LOCKS", str(tmp_path / "locks"))
 
 
 @pytest.fixture(scope="session")
@@ -23,20 +35,62 @@ def engine() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def onnxruntime_image(engine: docker.DockerClient) -> str:
-    """The tag of the device image for ONNX Runtime, built with the layers of earlier builds."""
-    tag = "actnas/device-onnxruntime:test"
-    try:
-        engine.images.build(
-            path=str(ROOT),
-            dockerfile="docker/targets/onnxruntime/Dockerfile",
-            tag=tag,
-            buildargs={"BASE_IMAGE": machine.BASE_IMAGE},
-            network_mode="host",
-            rm=True,
-            forcerm=True,
-        )
-    except BuildError as error:
-        lines = [line["stream"] for line in error.build_log if "stream" in line]
-        pytest.fail(f"{error}\n{''.join(lines[-40:])}")
-    return tag
+def image(engine: docker.DockerClient) -> Build:
+    """``image("openvino")``: the name of that device image, built with the layers of before."""
+    built: dict[str, str] = {}
+    revision = builder.revision()
+
+    def build(name: str) -> str:
+        if name not in built:
+            try:
+                built[name], _ = builder.build(
+                    engine, name, base=machine.BASE_IMAGE, prefix=PREFIX, revision=revision
+                )
+            except builder.NotBuilt as error:
+                pytest.fail(str(error))
+        return built[name]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_image(image: Build) -> str:
+    return image("onnxruntime")
+
+
+@pytest.fixture
+def changed_image(engine: docker.DockerClient, onnxruntime_image: str) -> Iterator[Build]:
+    """``changed_image(script)``: PREFIX of a device image that runs a Python script instead."""
+    names: list[str] = []
+
+    def build(script: str) -> str:
+        prefix = f"actnas-{uuid.uuid4().hex[:8]}"
+        names.append(f"{prefix}/device-onnxruntime:{HARNESS_VERSION}")
+        recipe = f'FROM {onnxruntime_image}\nCOPY x.py /\nENTRYPOINT ["python", "/x.py"]\n'
+        context = io.BytesIO()
+        with tarfile.open(fileobj=context, mode="w") as tar:
+            for path, text in (("Dockerfile", recipe), ("x.py", script)):
+                info = tarfile.TarInfo(path)
+                info.size, info.mode = len(text), 0o644
+                tar.addfile(info, io.BytesIO(text.encode()))
+        context.seek(0)
+        engine.images.build(fileobj=context, custom_context=True, tag=names[-1], rm=True)
+        return prefix
+
+    yield build
+    for name in names:
+        engine.images.remove(name, force=True)
+
+
+@pytest.fixture
+def setup(engine: docker.DockerClient) -> Iterator[Setup]:
+    """Containers of this test, on its own images; none is left."""
+    mine = Setup(images=PREFIX, limits=Limits(cpuset="0", memory_mib=1024), site=uuid.uuid4().hex)
+    yield mine
+    assert left(engine, mine) == []
+
+
+def left(engine: docker.DockerClient, setup: Setup) -> list[str]:
+    """The ids of the site's containers."""
+    ours = {"label": f"actnas.site={setup.site}"}
+    return [found.id for found in engine.containers.list(all=True, filters=ours)]

@@ -60,6 +60,11 @@ class JobContext:
         if self.cancelled():
             raise Cancelled("the job was cancelled")
 
+    def pause(self, seconds: float) -> None:
+        """Wait; ends early with engine.errors.Cancelled once the job is not ours any more."""
+        self._lost.wait(seconds)
+        self.check()
+
     def on_beat(self, function: Callable[[], None]) -> None:
         """Call ``function`` with every heartbeat, in the heartbeat's thread."""
         self._on_beat.append(function)

@@ -13,7 +13,14 @@ from redis.exceptions import RedisError
 from rq.timeouts import JobTimeoutException
 
 from devices import hostlock
-from devices.errors import BadRequest, MeasurementFailed, Unsupported
+from devices.errors import (
+    BadRequest,
+    DeviceError,
+    DeviceNotReady,
+    MeasurementFailed,
+    OutOfMemory,
+    Unsupported,
+)
 from engine.errors import Cancelled, Pending, UserError
 from webapp import logs
 from webapp.jobs import handlers, scratch, services
@@ -24,7 +31,7 @@ from webapp.jobs.processes import this_process
 
 log = logging.getLogger(__name__)
 
-USERS_FAULT = (UserError, BadRequest, Unsupported)
+USERS_FAULT = (UserError, BadRequest, Unsupported, OutOfMemory)
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 WORTH_ANOTHER_TRY = (MeasurementFailed, OperationalError, RedisError, ConnectionError)
 
@@ -57,6 +64,8 @@ def _run(job: Job) -> None:
         services.end(job.pk, state=State.CANCELLED, claim=job.claim, reason="cancelled")
     except USERS_FAULT as error:
         _fail(job, error, reason=str(error), fault=Fault.USER)
+    except DeviceNotReady as error:
+        services.put_back(job, why=str(error))
     except JobTimeoutException as error:
         _fail(job, error, reason=f"ran past its limit of {job.limit_s} s", fault=Fault.OURS)
     except WORTH_ANOTHER_TRY as error:
@@ -65,6 +74,8 @@ def _run(job: Job) -> None:
             services.recover(job, why=str(error)[:200])
         else:
             _fail(job, error, reason=str(error), fault=Fault.OURS)
+    except DeviceError as error:  # another try would end the same
+        _fail(job, error, reason=str(error), fault=Fault.OURS)
     except Exception as error:  # whatever it was, the job must not stay unfinished
         log.exception("job %s (%s) crashed", job.pk, job.kind)
         _fail(job, error, reason=_reason(error), fault=Fault.OURS)

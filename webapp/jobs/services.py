@@ -275,6 +275,11 @@ def recover(job: Job, *, why: str) -> bool:
     return _requeue_lost(job, why=why, attempts=1)
 
 
+def put_back(job: Job, *, why: str) -> bool:
+    """Queue a running job again whose device takes no jobs now; that counts as no attempt."""
+    return _requeue_lost(job, why=why[:300], attempts=0)
+
+
 def _requeue_lost(job: Job, *, why: str, attempts: int) -> bool:
     with transaction.atomic():
         # The claim moves on too: should the lost run come back, it no longer owns the job.

@@ -37,6 +37,8 @@ class DeviceForm(forms.ModelForm):
             "cpuset",
             "memory_mib",
             "transport",
+            "engine",
+            "tls",
             "enabled",
             "health",
             "health_reason",

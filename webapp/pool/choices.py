@@ -20,3 +20,4 @@ class Health(models.TextChoices):
 
 class Transport(models.TextChoices):
     LOCAL = "local", "Subprocess on the host"
+    DOCKER = "docker", "Docker container"

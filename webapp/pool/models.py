@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from devices.confinement import cpu_numbers
+from devices.errors import BadRequest
+from devices.transports.engines import LOCAL, Engine
 from webapp.jobs.models import Job
 from webapp.pool.choices import DeviceState, Health, Transport
 
+LEAST_MEMORY_MIB = 512  # of a container; a runtime alone takes half of it
 LEASE_SILENCE = timedelta(seconds=15)  # a lease without a heartbeat for so long is over
 
 
@@ -102,6 +108,17 @@ class Device(models.Model):
     cpuset = models.CharField(max_length=80, blank=True, help_text='"0-3,6"; empty: every CPU')
     memory_mib = models.PositiveIntegerField(null=True, blank=True)
     transport = models.CharField(max_length=10, choices=Transport.choices, default=Transport.LOCAL)
+    engine = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="of Docker: unix:///path, ssh://user@host, tcp://host:port; empty: this host's",
+    )
+    tls = models.CharField(
+        "TLS folder",
+        max_length=300,
+        blank=True,
+        help_text="on the agent's machine, with ca.pem, cert.pem and key.pem: what tcp needs",
+    )
     enabled = models.BooleanField(default=True)
     state = models.CharField(max_length=8, choices=DeviceState.choices, default=DeviceState.IDLE)
     health = models.CharField(max_length=8, choices=Health.choices, default=Health.UNKNOWN)
@@ -116,6 +133,29 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} on {self.host.name}"
+
+    def clean(self) -> None:
+        """Whether the fields fit each other: what the administration asks before it saves."""
+        wrong: dict[str, str] = {}
+        try:
+            cpu_numbers(self.cpuset)
+        except ValueError as error:
+            wrong["cpuset"] = str(error)
+        if self.memory_mib is not None and self.memory_mib < LEAST_MEMORY_MIB:
+            wrong["memory_mib"] = f"{self.memory_mib} MiB: at least {LEAST_MEMORY_MIB} is accepted"
+        if self.transport == Transport.DOCKER:
+            try:
+                Engine(self.engine or LOCAL, Path(self.tls) if self.tls else None).check()
+            except BadRequest as error:
+                wrong["engine"] = str(error)
+        elif self.engine or self.tls:
+            wrong["engine"] = "only a device with the transport Docker container has an engine"
+        if wrong:
+            raise ValidationError(wrong)
+
+    @property
+    def is_container(self) -> bool:
+        return self.transport == Transport.DOCKER
 
     @property
     def queue(self) -> str:

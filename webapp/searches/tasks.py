@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from webapp.catalog.files import local_path
 from webapp.leaderboard import services as leaderboard
-from webapp.pool.services import host_lease, record_noise
+from webapp.pool.services import record_noise
 from webapp.searches import stages
 from webapp.searches.models import Measurement, Search, Training
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from devices.protocol import MeasureJob
     from engine.search import Recipe, SearchSpec
     from webapp.jobs.context import JobContext
-
-_MEASURE_TIMEOUT_S = 1800.0
 
 
 def search(context: JobContext) -> None:
@@ -85,7 +83,7 @@ def measure(context: JobContext) -> None:
     """
     from devices import targets
     from devices.protocol import MeasureJob
-    from devices.transports import local
+    from webapp.pool import measuring
 
     row = Measurement.objects.select_related("device__host", "search").get(
         pk=context.job.payload["id"]
@@ -94,19 +92,10 @@ def measure(context: JobContext) -> None:
     device = row.device
     if device is None:
         raise RuntimeError("the device was removed from the pool")
-    # A cost model measures nothing, so it disturbs nobody and nobody disturbs it.
-    exclusive = targets.get(job.target).kind == "measured"
-    with host_lease(context, device=device, exclusive=exclusive):
-        result = local.run(
-            job,
-            timeout_s=_MEASURE_TIMEOUT_S,
-            progress=context.progress,
-            cancelled=context.cancelled,
-        )
-    context.check()
+    result = measuring.run(job, device=device, context=context)
     row.result = result.model_dump(mode="json")
     row.save(update_fields=["result"])
-    if exclusive:
+    if targets.get(job.target).kind == "measured":
         record_noise(
             device=device,
             target=job.target,

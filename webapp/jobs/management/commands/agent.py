@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from webapp.jobs import queues, scratch
 from webapp.jobs.agent import Agent
+from webapp.pool import measuring
 from webapp.pool import services as pool
 from webapp.pool.models import Device, Host
 from webapp.webhooks import services as webhooks
@@ -39,12 +40,15 @@ class Command(BaseCommand):
                 device.queue for device in Device.objects.in_service().filter(host=host)
             ]
 
+        sweep_containers = measuring.sweeping(host)
+
         def chores() -> None:
             pool.agent_beat(host)
             pool.sweep()
             webhooks.sweep()
             scratch.sweep()
             scratch.sweep_uploads()
+            sweep_containers()
 
         agent = Agent(wanted=wanted, chores=chores)
         signal.signal(signal.SIGTERM, agent.stop)

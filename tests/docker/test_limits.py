@@ -1,0 +1,118 @@
+"""Every limit of a container, as the engine states it and as it is found from inside."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from devices.confinement import Confinement, Limits, missing
+from devices.protocol import MeasureJob
+from devices.transports import docker as transport
+from devices.transports.docker import USER, Setup, stated
+from tests.devices import jobs
+from tests.docker.conftest import left
+from tests.docker.test_transport import ENDLESS
+
+pytestmark = pytest.mark.docker
+
+LIMITS = Limits(memory_mib=256, cpuset="0", pids=64)
+FULL: dict[str, Any] = {
+    "user": USER,
+    "network_mode": "none",
+    "read_only": True,
+    "tmpfs": {"/tmp": "rw,nosuid,nodev,noexec,size=128m"},
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+    "pids_limit": 64,
+    "mem_limit": "256m",
+    "memswap_limit": "256m",
+    "cpuset_cpus": "0",
+    "init": True,
+}
+
+
+def test_inspect_of_a_running_container_shows_every_limit(
+    engine: docker.DockerClient, onnxruntime_image: str, setup: Setup, tmp_path: Path
+) -> None:
+    """Of one that measures: what an administrator would see."""
+    job: MeasureJob = jobs.job(tmp_path, "cpu-onnxruntime-fp32", settings=ENDLESS)
+    measures = threading.Event()
+    seen: list[dict[str, Any]] = []
+
+    def look(share: float, text: str) -> None:
+        if text.startswith("block") and not seen:
+            seen.extend(engine.api.inspect_container(found) for found in left(engine, setup))
+            measures.set()
+
+    with pytest.raises(Exception, match="cancelled"):
+        transport.run(job, setup=setup, timeout_s=60, progress=look, cancelled=measures.is_set)
+    (attrs,) = seen
+    host = attrs["HostConfig"]
+    assert attrs["State"]["Running"]
+    assert attrs["Config"]["User"] == "65534:65534"
+    assert (host["NetworkMode"], host["ReadonlyRootfs"], host["Init"]) == ("none", True, True)
+    assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], None)
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert (host["Memory"], host["MemorySwap"]) == (1024 * 2**20, 1024 * 2**20)
+    assert (host["CpusetCpus"], host["PidsLimit"]) == ("0", 256)
+    assert host["Tmpfs"] == {"/tmp": "rw,nosuid,nodev,noexec,size=512m"}
+    assert (host["Privileged"], host["Binds"], attrs["Mounts"]) == (False, None, [])
+    assert host["LogConfig"]["Type"] == "none"
+
+
+def test_a_container_with_every_limit_lacks_none(
+    engine: docker.DockerClient, onnxruntime_image: str
+) -> None:
+    assert seen(engine, onnxruntime_image, FULL) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("without", "outside", "inside"),
+    [
+        ({"user": "0:0"}, "the user is another", "it runs as root"),
+        ({"network_mode": "host"}, "the network is not none", "it has a network"),
+        ({"read_only": False}, "the root is not read-only", "its root can be written to"),
+        ({"tmpfs": {}}, "the scratch folder is no tmpfs", "its scratch folder has no limit"),
+        ({"cap_drop": []}, "capabilities are not dropped", "it has capabilities"),
+        ({"security_opt": []}, "no-new-privileges is not set", "it may gain privileges"),
+        ({"pids_limit": None}, "the limit of processes is not set", "its processes are not"),
+        (
+            {"mem_limit": None, "memswap_limit": None},
+            "the memory limit is not set",
+            "its memory limit is none",
+        ),
+        ({"memswap_limit": "512m"}, "the swap limit is not set", "it may swap (256 MiB)"),
+        ({"init": False}, "there is no init", "its process 1 is"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_each_limit_that_lacks_is_named_from_both_sides(
+    engine: docker.DockerClient,
+    onnxruntime_image: str,
+    without: dict[str, Any],
+    outside: str,
+    inside: str,
+) -> None:
+    states, finds = seen(engine, onnxruntime_image, FULL | without)
+    assert outside in states
+    assert any(phrase.startswith(inside) for phrase in finds), finds
+
+
+def seen(
+    engine: docker.DockerClient, image: str, options: dict[str, Any]
+) -> tuple[list[str], list[str]]:
+    """What a container lacks of LIMITS: (as the engine states, as it finds itself)."""
+    code = "from devices import confinement; print(confinement.read().model_dump_json())"
+    container = engine.containers.create(image, entrypoint=["python", "-c", code], **options)
+    try:
+        container.start()
+        states = stated(engine.api.inspect_container(container.id), LIMITS)
+        assert container.wait(timeout=60)["StatusCode"] == 0, container.logs()
+        found = Confinement.model_validate_json(container.logs(stdout=True, stderr=False))
+    finally:
+        container.remove(force=True)
+    return states, missing(found, LIMITS)

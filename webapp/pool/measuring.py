@@ -1,0 +1,145 @@
+"""A measure job on a device: its host's lease, then its transport."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+
+from devices import targets
+from devices.confinement import Limits
+from devices.errors import DeviceNotReady
+from devices.transports.engines import LOCAL, Engine
+from webapp.jobs.processes import is_alive, is_here, this_process
+from webapp.pool.choices import Transport
+from webapp.pool.models import Device, Host
+from webapp.pool.services import host_lease
+
+if TYPE_CHECKING:
+    from devices.protocol import MeasureJob, MeasureResult
+    from devices.transports.docker import Setup
+    from webapp.jobs.context import JobContext
+
+log = logging.getLogger(__name__)
+
+_TIMEOUT_S = 1800.0
+_PATIENCE_S = 60.0  # a run waits so long for its device, then the job is queued again
+_ASK_S = 2.0
+_SWEEP_S = 20.0
+
+
+def run(job: MeasureJob, *, device: Device, context: JobContext) -> MeasureResult:
+    """The result of ``job`` on ``device``, alone on its host unless a cost model gives it.
+
+    While the device takes no jobs (its engine is away), this waits for it and says so.
+
+    Raises:
+        devices.errors.DeviceNotReady: after a minute of that; the job is to be queued again.
+        devices.errors.DeviceError: it could not be measured; Cancelled: the job is not ours any
+            more.
+    """
+    # A cost model measures nothing, so it disturbs nobody and nobody disturbs it.
+    exclusive = targets.get(job.target).kind == "measured"
+    once = _in_container if device.transport == Transport.DOCKER else _locally
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            result = once(job, device, context, exclusive)
+        except DeviceNotReady as error:
+            if time.monotonic() > end:
+                raise
+            context.progress(0.0, f"waits for {device.name}: {error}")
+            context.pause(_ASK_S)
+        else:
+            context.check()
+            return result
+
+
+def _locally(
+    job: MeasureJob, device: Device, context: JobContext, exclusive: bool
+) -> MeasureResult:
+    from devices.transports import local
+
+    with host_lease(context, device=device, exclusive=exclusive):
+        return local.run(
+            job, timeout_s=_TIMEOUT_S, progress=context.progress, cancelled=context.cancelled
+        )
+
+
+def _in_container(
+    job: MeasureJob, device: Device, context: JobContext, exclusive: bool
+) -> MeasureResult:
+    from devices.transports import docker
+
+    setup = setup_of(device, owner=this_process())
+    docker.look(setup, targets.get(job.target))  # nobody waits for a host whose engine is away
+    with host_lease(context, device=device, exclusive=exclusive):
+        return docker.run(
+            job,
+            setup=setup,
+            timeout_s=_TIMEOUT_S,
+            progress=context.progress,
+            cancelled=context.cancelled,
+        )
+
+
+def setup_of(device: Device, *, owner: str) -> Setup:
+    """How the containers of a Docker device are made; ``owner`` is the process that makes them."""
+    from devices.transports.docker import Setup
+
+    limits = Limits(cpuset=device.cpuset)
+    if device.memory_mib is not None:
+        limits = Limits(cpuset=device.cpuset, memory_mib=device.memory_mib)
+    return Setup(
+        engine=engine_of(device),
+        limits=limits,
+        images=settings.IMAGES,
+        # Several sites may share an engine; each sweeps its own containers only.
+        site=salted_hmac("actnas.docker", "site", algorithm="sha256").hexdigest()[:16],
+        owner=owner,
+    )
+
+
+def engine_of(device: Device) -> Engine:
+    """The engine that a Docker device names."""
+    return Engine(device.engine or LOCAL, Path(device.tls) if device.tls else None)
+
+
+def sweeping(host: Host) -> Callable[[], None]:
+    """What an agent calls often: removes containers that dead processes of this machine left.
+
+    It looks every 20 s, on a thread of its own: an engine that is away must not hold the agent up.
+    """
+    last, thread = -_SWEEP_S, threading.Thread()
+
+    def sweep() -> None:
+        nonlocal last, thread
+        if time.monotonic() - last < _SWEEP_S or thread.is_alive():
+            return
+        last = time.monotonic()
+        devices = Device.objects.filter(host=host, transport=Transport.DOCKER)
+        setups = {(s := setup_of(device, owner="")).engine: s for device in devices}
+        if setups:
+            thread = threading.Thread(target=_sweep, args=(list(setups.values()),), daemon=True)
+            thread.start()
+
+    return sweep
+
+
+def _sweep(setups: list[Setup]) -> None:
+    from devices.transports import docker
+
+    for setup in setups:
+        try:
+            count = docker.sweep(setup, is_over=lambda who: is_here(who) and not is_alive(who))
+        except DeviceNotReady as error:
+            log.debug("containers are not swept: %s", error)  # its jobs say so where people look
+        else:
+            if count:
+                log.info("removed %s containers at %s that were left", count, setup.engine)
