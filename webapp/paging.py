@@ -1,13 +1,19 @@
-"""Cursor pages: the next page begins after the last row, whatever was added meanwhile."""
+"""Cursor pages: the next page begins after the last row, whatever was added meanwhile.
+
+A database finds the first row of any page by an index and reads no row before it, so that a page in
+the depth of a long list costs what the first one does.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +25,28 @@ Row = TypeVar("Row", bound=Model)
 
 NEWEST = ("-created", "pk")
 SIZE, MOST = 50, 200
+MOST_COUNTED = 10_000
 _NONE_OF_THIS = "the cursor is none of this list; leave it out to begin with the first page"
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many rows a list has; not ``exact``: more than ``n``, and nobody counted on."""
+
+    n: int
+    exact: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.n:,}" if self.exact else f"more than {self.n:,}"
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row]):
+    """Rows of a list, and the cursors of its neighbours; None where there is none."""
+
+    rows: list[Row]
+    next: str | None
+    previous: str | None
 
 
 def after(
@@ -33,20 +60,60 @@ def after(
     Raises:
         Refused: the cursor is none of this list, or the size is out of its range.
     """
+    found = page(rows, order=order, after=cursor, size=size)
+    return found.rows, found.next
+
+
+def page(
+    rows: QuerySet[Row], *, order: Sequence[str], after: str = "", before: str = "", size: int
+) -> Page[Row]:
+    """``size`` rows after one cursor, or before the other; the first ones without any.
+
+    Raises:
+        Refused: a cursor is none of this list, or the size is out of its range.
+    """
     if not 1 <= size <= MOST:
         raise Refused(f"size is {size}; accepted: 1 to {MOST}")
-    ordered = rows.order_by(*(ordering(column) for column in order))
-    if cursor:
-        try:
-            ordered = ordered.filter(_beyond(order, _decode(cursor, order)))
-        except (ValueError, TypeError):  # a value that its column cannot hold
-            raise Refused(_NONE_OF_THIS) from None
-    # Ids first: to sort whole rows, a database would read every document in them.
-    keys = list(ordered.values_list("pk", flat=True)[: size + 1])
+    back = bool(before and not after)
+    cursor = after or before
+    values = _decode(cursor, order) if cursor else None
+    try:
+        # Ids first: to sort whole rows, a database would read every document in them.
+        keys = _keys(rows, order, values, back=back, size=size + 1)
+    except (ValueError, TypeError, ValidationError):  # a value that its column cannot hold
+        raise Refused(_NONE_OF_THIS) from None
     more = len(keys) > size
-    known = rows.in_bulk(keys[:size])
-    found = [known[key] for key in keys[:size] if key in known]
-    return found, _encode(found[-1], order) if more else None
+    keys = keys[:size][::-1] if back else keys[:size]
+    known = rows.in_bulk(keys)
+    found = [known[key] for key in keys if key in known]
+    if not found:
+        return Page([], None, None)
+    goes_on, came_from = more or back, bool(cursor) and (more or not back)
+    return Page(
+        found,
+        _encode(found[-1], order) if goes_on else None,
+        _encode(found[0], order) if came_from else None,
+    )
+
+
+def every(rows: QuerySet[Row], *, order: Sequence[str], size: int) -> Iterator[Row]:
+    """All rows, read ``size`` at a time: no transaction stays open for a slow reader, and nothing
+    of the list's length is in memory. Rows that come or go meanwhile may be seen or not."""
+    values: list[Any] | None = None
+    while True:
+        keys = _keys(rows, order, values, back=False, size=size)
+        known = rows.in_bulk(keys)
+        found = [known[key] for key in keys if key in known]
+        yield from found
+        if len(keys) < size or not found:
+            return
+        values = [_value(found[-1], column) for column in order]
+
+
+def count(rows: QuerySet[Any]) -> Count:
+    """How many rows; counting ends at MOST_COUNTED, because it reads each of them."""
+    n = rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
+    return Count(min(n, MOST_COUNTED), exact=n <= MOST_COUNTED)
 
 
 def link_next(request: HttpRequest, response: HttpResponse, cursor: str | None) -> None:
@@ -59,29 +126,76 @@ def link_next(request: HttpRequest, response: HttpResponse, cursor: str | None) 
     response.headers["Link"] = f'<{address}>; rel="next"'
 
 
-def ordering(column: str) -> OrderBy:
-    """A column as for ``order_by``; rows without a value in it come last, in every database."""
+def ordering(column: str, *, back: bool = False) -> OrderBy:
+    """A column as for ``order_by``; rows without a value in it come last, in every database.
+
+    ``back`` is the opposite order, in which they come first. A descending column must have a value
+    in every row: PostgreSQL's indexes hold the others at the wrong end.
+    """
     field = F(column.lstrip("-"))
-    return field.desc(nulls_last=True) if column.startswith("-") else field.asc(nulls_last=True)
+    if column.startswith("-") == back:
+        return field.asc(nulls_last=None if back else True)
+    return field.desc(nulls_first=True if back else None)
 
 
-def _beyond(order: Sequence[str], values: Sequence[Any]) -> Q:
-    """Rows that come after the row with ``values``: equal up to some column, further on in it."""
+def _keys(
+    rows: QuerySet[Row],
+    order: Sequence[str],
+    values: Sequence[Any] | None,
+    *,
+    back: bool,
+    size: int,
+) -> list[Any]:
+    """The first ``size`` keys beyond ``values``, or of all; going ``back``, the last one first."""
+    ordered = rows.order_by(*(ordering(column, back=back) for column in order))
+    first = order[0].lstrip("-")
+    if values is not None:
+        ordered = ordered.filter(_beyond(order, values, back=back))
+    parts = [ordered]
+    if _may_lack(rows, first):
+        # Two scans of the index: a condition that allows for both would be none for it.
+        with_value, without = (ordered.filter(**{f"{first}__isnull": no}) for no in (False, True))
+        parts = [without, with_value] if back else [with_value, without]
+    if values is not None and values[0] is not None:
+        # Where the scan of the index begins; it says nothing that _beyond does not say.
+        side = "lte" if order[0].startswith("-") != back else "gte"
+        bounded = 1 if back and len(parts) > 1 else 0
+        parts[bounded] = parts[bounded].filter(**{f"{first}__{side}": values[0]})
+    found: list[Any] = []
+    for part in parts:
+        if len(found) < size:
+            found += part.values_list("pk", flat=True)[: size - len(found)]
+    return found
+
+
+def _may_lack(rows: QuerySet[Row], column: str) -> bool:
+    return column != "pk" and bool(rows.model._meta.get_field(column).null)
+
+
+def _beyond(order: Sequence[str], values: Sequence[Any], *, back: bool) -> Q:
+    """Rows that come after the row with ``values`` (before it: ``back``): equal up to some column,
+    further on in it."""
     found, equal = Q(pk__in=[]), Q()
     for column, value in zip(order, values, strict=True):
         name = column.lstrip("-")
-        if value is None:  # the last group: only later columns go on
-            equal &= Q(**{f"{name}__isnull": True})
+        missing = Q(**{f"{name}__isnull": True})
+        if value is None:
+            found |= equal & ~missing if back else Q(pk__in=[])
+            equal &= missing
             continue
-        step = "lt" if column.startswith("-") else "gt"
-        further = Q(**{f"{name}__{step}": value}) | Q(**{f"{name}__isnull": True})
-        found |= equal & further
+        step = "lt" if column.startswith("-") != back else "gt"
+        further = Q(**{f"{name}__{step}": value})
+        found |= equal & (further if back else further | missing)
         equal &= Q(**{name: value})
     return found
 
 
+def _value(row: Model, column: str) -> Any:
+    return getattr(row, column.lstrip("-"))
+
+
 def _encode(row: Model, order: Sequence[str]) -> str:
-    values = [getattr(row, column.lstrip("-")) for column in order]
+    values = [_value(row, column) for column in order]
     text = json.dumps([list(order), values], default=lambda value: value.isoformat())
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

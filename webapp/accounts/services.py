@@ -20,7 +20,8 @@ from webapp.errors import Refused
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import OPEN
 from webapp.jobs.models import Job
-from webapp.leaderboard import ranking, snapshots
+from webapp.leaderboard import services as leaderboard
+from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry, Snapshot
 from webapp.searches.models import SearchRequest, Training
 
@@ -94,13 +95,10 @@ def delete_account(user: User, *, by: User) -> None:
         record(by=by, action=Action.DELETED, what=user, detail="with everything in the account")
         _hand_over(user)
         folders, files = _folders(user), _files(user)
-        entries = list(Entry.objects.filter(owner=user))
         torn = list(Snapshot.objects.filter(rows__entry__owner=user).distinct())
-        Entry.objects.filter(owner=user).delete()
+        leaderboard.delete(Entry.objects.filter(owner=user))
         Training.objects.filter(pk__in=[row.pk for row in _own_trainings(user)]).delete()
         user.delete()
-        for entry in {ranking.group_of(entry): entry for entry in entries}.values():
-            ranking.rank_group(entry)
         for snapshot in torn:
             shutil.rmtree(snapshot.path, ignore_errors=True)  # the old files name the user
             snapshots.export_again(snapshot)

@@ -323,9 +323,10 @@ class SnapshotOut(Schema):
 
 
 class Page(Schema):
-    count: int
+    count: int = Field(description="entries of the whole list")
+    count_is_exact: bool = Field(description="false: there are more, and nobody counted on")
     page: int
-    pages: int
+    pages: int = Field(description="that can be asked for by number")
     next: str | None = Field(description="cursor of the next page; null on the last one")
     is_ranking: bool = Field(description="whether all are comparable, so that ranks mean something")
     entries: list[EntryOut]

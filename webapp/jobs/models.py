@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Max, Min, Q
 from django.utils import timezone
 
 from webapp.jobs.choices import ALIVE, FINAL, Fault, Kind, State
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+_QUEUED = Q(state=State.QUEUED)
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -22,8 +24,31 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(state__in=ALIVE)
 
     def queued(self) -> JobQuerySet:
-        """Waiting for a worker, first come first."""
-        return self.filter(state=State.QUEUED).order_by("queued_at", "pk")
+        """Waiting for a worker, in the order in which workers take them."""
+        return self.filter(state=State.QUEUED).order_by("turn", "queued_at", "pk")
+
+    def next_turn(self, *, queue: str, owner_id: int | None) -> int:
+        """The turn of one more job: after the owner's own, but not before whose turn it is now.
+
+        So whoever queues a thousand jobs waits through a round of everybody else between any two,
+        and a job, once it has its turn, is overtaken by no more than one of each other owner a
+        round (start-time fair queuing; Goyal, Vin and Cheng, 1996).
+        """
+        waiting = self.filter(state=State.QUEUED, queue=queue)
+        own = waiting.filter(owner=owner_id).aggregate(last=Max("turn"))["last"]
+        if own is not None:
+            return int(own) + 1
+        return waiting.aggregate(now=Min("turn"))["now"] or 0
+
+    def claim_next(self, queue: str, *, worker: str) -> Job | None:
+        """The job of ``queue`` whose turn it is, now running and ours; None if nothing waits."""
+        while True:
+            first = self.queued().filter(queue=queue).values_list("pk", flat=True).first()
+            if first is None:
+                return None
+            job = self.claim(first, worker=worker)
+            if job is not None:  # else another worker was faster
+                return job
 
     def claim(self, job_id: int, *, worker: str) -> Job | None:
         """Job ``job_id``, now running and ours; None if it was not queued any more.
@@ -51,6 +76,7 @@ class Job(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="jobs"
     )
     queue = models.CharField(max_length=80)
+    turn = models.PositiveBigIntegerField(default=0, help_text="workers take the lowest first")
     payload = models.JSONField(default=dict, help_text="what the handler of this kind needs")
     limit_s = models.PositiveIntegerField(default=600, help_text="longest run, in seconds")
     progress = models.FloatField(default=0.0, help_text="0 to 1")
@@ -93,6 +119,9 @@ class Job(models.Model):
         indexes = [
             # The queue position and the sweeper ask for few live rows among many ended ones.
             models.Index(fields=["state", "queue", "queued_at"], name="job_state_queue"),
+            # Whose turn it is, and the last turn of an owner.
+            models.Index(fields=["queue", "turn", "queued_at"], name="job_next", condition=_QUEUED),
+            models.Index(fields=["queue", "owner", "turn"], name="job_owner", condition=_QUEUED),
         ]
 
     def __str__(self) -> str:
@@ -129,5 +158,9 @@ class Job(models.Model):
         """1 for the next one of its queue; None when it is not queued."""
         if self.state != State.QUEUED:
             return None
-        ahead = Q(queued_at__lt=self.queued_at) | Q(queued_at=self.queued_at, pk__lt=self.pk)
+        ahead = (
+            Q(turn__lt=self.turn)
+            | Q(turn=self.turn, queued_at__lt=self.queued_at)
+            | Q(turn=self.turn, queued_at=self.queued_at, pk__lt=self.pk)
+        )
         return Job.objects.queued().filter(ahead, queue=self.queue).count() + 1

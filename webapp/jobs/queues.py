@@ -16,7 +16,7 @@ TRAIN = "train"
 DELIVER = "deliver"
 
 _TASK = "webapp.jobs.tasks.run"
-_GRACE_S = 30  # RQ's own alarm comes after ours
+_NO_ALARM = -1  # of RQ: its message does not know which job its worker will take
 _KEEP_FAILURE_S = 3600
 
 
@@ -35,7 +35,7 @@ def get(name: str) -> Queue:
 
 
 def push(job: Job) -> None:
-    """Hand ``job`` to Redis under its current ``rq_id``.
+    """Send a message that the queue of ``job`` holds one more, under its current ``rq_id``.
 
     Raises:
         redis.exceptions.RedisError: Redis is away; the sweeper pushes again.
@@ -44,16 +44,16 @@ def push(job: Job) -> None:
         _TASK,
         job.pk,
         job_id=job.rq_id,
-        job_timeout=job.limit_s + _GRACE_S,
+        job_timeout=_NO_ALARM,
         result_ttl=0,
         failure_ttl=_KEEP_FAILURE_S,
         description=str(job),
     )
 
 
-def waiting_ids(name: str) -> set[str]:
-    """The rq ids that Redis holds for queue ``name`` and that no worker has taken yet."""
-    return set(get(name).get_job_ids())
+def length(name: str) -> int:
+    """How many messages queue ``name`` holds that no worker has taken yet."""
+    return int(get(name).count)
 
 
 def workers(name: str) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 import traceback
 from contextlib import AbstractContextManager, nullcontext
 
 from django.conf import settings
 from django.db import OperationalError, connections
 from redis.exceptions import RedisError
-from rq.timeouts import JobTimeoutException
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from devices import hostlock
 from devices.errors import (
@@ -37,10 +38,11 @@ WORTH_ANOTHER_TRY = (MeasurementFailed, OperationalError, RedisError, Connection
 
 
 def execute(job_id: int) -> None:
-    """Run job ``job_id`` if it is still queued, and record how the run ended."""
-    job = Job.objects.claim(job_id, worker=this_process())
+    """Run the job whose turn it is in the queue of job ``job_id``, and record how that ended."""
+    queue = Job.objects.filter(pk=job_id).values_list("queue", flat=True).first()
+    job = Job.objects.claim_next(queue, worker=this_process()) if queue else None
     if job is None:
-        return  # cancelled, or another copy of this message came first
+        return  # cancelled or deleted, or another copy of this message came first
     if settings.LOG == "json":
         logs.take_over()  # of what this job's code imported until now
     with logs.about(job.trace, whole_process=True):
@@ -51,7 +53,7 @@ def _run(job: Job) -> None:
     log.info("job %s (%s) starts, attempt %s", job.pk, job.kind, job.attempt)
     context = JobContext(job)
     try:
-        with context, scratch.own(job.worker), _beside_measurements(context):
+        with context, scratch.own(job.worker), _alarm(job), _beside_measurements(context):
             handlers.of(job).load_run()(context)
     except Pending as error:
         if context.blocked_by:
@@ -83,6 +85,15 @@ def _run(job: Job) -> None:
         services.end(job.pk, state=State.FINISHED, claim=job.claim)
     finally:
         connections.close_all()
+
+
+def _alarm(job: Job) -> AbstractContextManager[None]:
+    """Raises JobTimeoutException past the job's limit. Only a main thread can have an alarm; the
+    sweeper ends what is overdue in any other."""
+    if threading.current_thread() is not threading.main_thread():
+        return nullcontext()
+    alarm: AbstractContextManager[None] = UnixSignalDeathPenalty(job.limit_s, JobTimeoutException)
+    return alarm
 
 
 def _beside_measurements(context: JobContext) -> AbstractContextManager[None]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -46,6 +46,7 @@ def create(
     job = Job.objects.create(
         kind=kind,
         queue=queue,
+        turn=Job.objects.next_turn(queue=queue, owner_id=owner.pk if owner else None),
         payload=payload,
         owner=owner,
         limit_s=limit_s,
@@ -59,8 +60,12 @@ def create(
 
 def requeue(job_id: int, *, states: tuple[State, ...], **changes: Any) -> bool:
     """Queue a job again if it is in one of ``states``; whether it was."""
+    place = Job.objects.filter(pk=job_id).values("queue", "owner_id").first()
+    if place is None:
+        return False
     changed = Job.objects.filter(pk=job_id, state__in=states).update(
         state=State.QUEUED,
+        turn=Job.objects.next_turn(**place),
         sent=F("sent") + 1,
         queued_at=timezone.now(),
         heartbeat=None,
@@ -293,14 +298,18 @@ def _requeue_lost(job: Job, *, why: str, attempts: int) -> bool:
 
 
 def _push_lost() -> int:
+    """Send a message for every queued job that Redis has none for.
+
+    A message says that its queue holds a job, and whoever takes it runs the job whose turn it is;
+    so their number is what counts.
+    """
     overdue = Job.objects.queued().filter(queued_at__lt=timezone.now() - LOST_AFTER)
-    known: dict[str, set[str]] = {}
+    waiting = overdue.order_by("queue").values_list("queue").annotate(n=Count("pk"))
     count = 0
-    for job in overdue:
-        if job.queue not in known:
-            known[job.queue] = queues.waiting_ids(job.queue)
-        if job.rq_id not in known[job.queue]:
-            # A new id: should the first copy turn up late, these are two; the claim lets one win.
+    for queue, n in waiting:
+        lacking = max(0, n - queues.length(queue))
+        for job in overdue.filter(queue=queue)[:lacking]:
+            # A new id: should an old copy turn up late, these are two messages, and one is idle.
             changed = Job.objects.filter(pk=job.pk, state=State.QUEUED, sent=job.sent).update(
                 sent=F("sent") + 1
             )

@@ -25,6 +25,12 @@ class EntryAdmin(AuditedAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> None:
+        services.delete(queryset)
+
+    def delete_model(self, request: HttpRequest, obj: Entry) -> None:
+        services.delete(Entry.objects.filter(pk=obj.pk))
+
     def has_change_permission(self, request: HttpRequest, obj: Entry | None = None) -> bool:
         return False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
@@ -10,10 +12,86 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q
 
+from devices.targets import TARGETS, Target
 from webapp.catalog.models import DataSet, Detector
 from webapp.ids import new_id
 from webapp.jobs.models import Job
 from webapp.searches.models import Search
+
+_TARGETS = {target.id: target for target in TARGETS}
+_LISTED = Q(public=True, withdrawn__isnull=True)
+
+# Name -> columns of the indexes behind the orders and filters of one ranking, and of the wide list.
+_ORDERS_INSIDE = {
+    "rank": ["rank", "ratio"],
+    "ratio": ["ratio"],
+    "latency": ["latency_ms"],
+    "map": ["map50_95"],
+    "loss": ["loss"],
+    "memory": ["memory_ratio"],
+    "age": ["created"],
+    "family": ["family"],
+    "model": ["detector"],
+}
+_ORDERS_OF_ALL = ["ratio", "latency_ms", "map50_95", "loss", "memory_ratio", "created"]
+
+
+def new_version() -> int:
+    """What no state of a ranking was called before."""
+    return secrets.randbits(48)
+
+
+class Ranking(models.Model):
+    """One ranking, and what lists would otherwise count again and again in its entries.
+
+    Only entries that agree in target, device, data-set version and image size are compared.
+    """
+
+    target = models.CharField(max_length=60)
+    device_model = models.CharField(max_length=120)
+    data_set_version = models.CharField(max_length=64)
+    imgsz = models.PositiveIntegerField()
+    data_set = models.ForeignKey(
+        DataSet, null=True, on_delete=models.SET_NULL, related_name="rankings"
+    )
+    entries = models.PositiveIntegerField(default=0, help_text="listed ones")
+    families = models.JSONField(default=dict, help_text="{family: listed entries}")
+    most_used = models.JSONField(
+        default=list, help_text="[[id, listed entries]] of the models with the most"
+    )
+    # Drawn anew with every change. A counter would come back to old numbers after a restore.
+    version = models.PositiveBigIntegerField(default=new_version)
+
+    class Meta:
+        ordering = ["-entries", "device_model", "imgsz"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["target", "device_model", "data_set_version", "imgsz"],
+                name="ranking_once_a_group",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.target} on {self.device_model}, {self.imgsz} px"
+
+    @property
+    def on(self) -> Target:
+        """Its target.
+
+        Raises:
+            KeyError: this version of the site has dropped it.
+        """
+        return _TARGETS[self.target]
+
+    @property
+    def key(self) -> str:
+        """What names it in an address, beside the target."""
+        text = f"{self.device_model}|{self.data_set_version}|{self.imgsz}"
+        return sha256(text.encode()).hexdigest()[:10]
+
+    @property
+    def data_set_name(self) -> str:
+        return self.data_set.name if self.data_set else ""
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):
@@ -31,7 +109,7 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 
     def listed(self) -> Self:
         """What the public leaderboard shows."""
-        return self.filter(public=True, withdrawn__isnull=True)
+        return self.filter(_LISTED)
 
 
 class Entry(models.Model):
@@ -53,6 +131,9 @@ class Entry(models.Model):
     device_model = models.CharField(max_length=120)
     data_set_version = models.CharField(max_length=64)
     imgsz = models.PositiveIntegerField()
+    ranking = models.ForeignKey(
+        Ranking, on_delete=models.PROTECT, related_name="rows", db_index=False
+    )
     rank = models.PositiveIntegerField(null=True, help_text="1 + how many beat it; ties share it")
     # The file.
     assignment = models.JSONField(help_text="{site: activation} in site order")
@@ -98,27 +179,18 @@ class Entry(models.Model):
         ordering = ["-created"]
         verbose_name_plural = "entries"
         constraints = [models.UniqueConstraint(fields=["search", "arm"], name="entry_once_an_arm")]
+        # A list reads the first rows of an index, in its order: a row itself holds every arm of its
+        # search. Partial, because only listed entries are in lists.
         indexes = [
-            models.Index(
-                fields=["target", "device_model", "data_set_version", "imgsz", "rank"],
-                name="entry_group_rank",
+            *(
+                models.Index(
+                    fields=["ranking", *columns], name=f"entry_in_{name}", condition=_LISTED
+                )
+                for name, columns in _ORDERS_INSIDE.items()
             ),
-            models.Index(fields=["-created"], name="entry_created"),
-            # Rankings, counts and filters are answered from this alone: a row holds every arm of
-            # its search, and a list must not read 10,000 of them. Partial, as SQLite can use no
-            # index for a bare boolean column.
-            models.Index(
-                fields=[
-                    "target",
-                    "device_model",
-                    "data_set_version",
-                    "imgsz",
-                    "family",
-                    "detector",
-                    "data_set",
-                ],
-                name="entry_listing",
-                condition=Q(public=True, withdrawn__isnull=True),
+            *(
+                models.Index(fields=[column], name=f"entry_by_{column}", condition=_LISTED)
+                for column in _ORDERS_OF_ALL
             ),
         ]
 

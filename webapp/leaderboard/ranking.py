@@ -1,36 +1,120 @@
-"""Ranks: only entries of one (target, device model, data-set version, image size) are compared."""
+"""Ranks and totals of rankings, kept as entries come and go.
+
+A new entry moves what it beats down by one, and one that leaves moves it up again: two statements,
+however many entries there are. The rule itself is that of :func:`devices.statistics.ranks`.
+"""
 
 from __future__ import annotations
 
-from devices import statistics
-from webapp.leaderboard.models import Entry
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, F, Q
+from django.db.models.functions import Coalesce
+
+from devices.statistics import MODELLED_TIE
+from webapp.leaderboard.models import Entry, EntryQuerySet, Ranking, new_version
 
 GROUP = ("target", "device_model", "data_set_version", "imgsz")
+MOST_MODELS = 50  # that a ranking knows by number, and the filter offers
 
 
-def group_of(entry: Entry) -> tuple[str | int, ...]:
-    """The values of GROUP: entries with equal ones are ranked together."""
-    return tuple(getattr(entry, name) for name in GROUP)
-
-
-def rank_group(entry: Entry) -> None:
-    """Store the ranks of every standing public entry of the group of ``entry``."""
-    group = dict(zip(GROUP, group_of(entry), strict=True))
-    rows = list(Entry.objects.listed().filter(**group).order_by("created"))
-    ranks = statistics.ranks(
-        [
-            statistics.Ranked(
-                latency=row.latency_ms,
-                latency_low=row.latency_ms * (row.ratio_low or row.ratio) / row.ratio,
-                latency_high=row.latency_ms * (row.ratio_high or row.ratio) / row.ratio,
-                score=row.map50_95,
-                score_low=row.map50_95 if row.map_low is None else row.map_low,
-                score_high=row.map50_95 if row.map_high is None else row.map_high,
-                modelled=row.kind == "modelled",
-            )
-            for row in rows
-        ]
+def home(values: Mapping[str, Any]) -> Ranking:
+    """The ranking to which an entry with the columns ``values`` belongs; made for the first one."""
+    group = {name: values[name] for name in GROUP}
+    ranking, _ = Ranking.objects.get_or_create(
+        **group, defaults={"data_set": values.get("data_set")}
     )
-    for row, rank in zip(rows, ranks, strict=True):
-        if row.rank != rank:
-            Entry.objects.filter(pk=row.pk).update(rank=rank)
+    return ranking
+
+
+def enter(entry: Entry) -> None:
+    """Rank an entry that was just listed, for the first time."""
+    with transaction.atomic():
+        _lock([entry.ranking_id])
+        ends = _Ends.of(entry)
+        entry.rank = 1 + _others(entry).filter(ends.is_beaten_by()).count()
+        _others(entry).filter(ends.beats()).update(rank=F("rank") + 1)
+        Entry.objects.filter(pk=entry.pk).update(rank=entry.rank)
+        _total(entry.ranking_id)
+
+
+def leave(entries: Iterable[Entry]) -> None:
+    """Close the gaps of entries that are listed no longer."""
+    gone = sorted(entries, key=lambda entry: entry.ranking_id)
+    with transaction.atomic():
+        _lock({entry.ranking_id for entry in gone})
+        for entry in gone:
+            _others(entry).filter(_Ends.of(entry).beats()).update(rank=F("rank") - 1)
+        for ranking_id in {entry.ranking_id for entry in gone}:
+            _total(ranking_id)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """What decides between an entry and the rows of its ranking.
+
+    ``fast`` must lie below another's ``slow`` for being faster: the ends of two intervals, or,
+    where latencies are modelled and exact, the latency with and without the margin of a tie.
+    """
+
+    fast: float
+    slow: float
+    low: float  # ends of the mAP's interval
+    high: float
+
+    @classmethod
+    def of(cls, entry: Entry) -> _Ends:
+        ms, ratio = entry.latency_ms, entry.ratio
+        modelled = entry.kind == "modelled"
+        low = ratio if entry.ratio_low is None else entry.ratio_low
+        high = ratio if entry.ratio_high is None else entry.ratio_high
+        return cls(
+            fast=ms * (1 + MODELLED_TIE) if modelled else ms * high / ratio,
+            slow=ms if modelled else ms * low / ratio,
+            low=entry.map50_95 if entry.map_low is None else entry.map_low,
+            high=entry.map50_95 if entry.map_high is None else entry.map_high,
+        )
+
+    def is_beaten_by(self) -> Q:
+        """Rows that beat it: better beyond both intervals in one, not worse beyond them in the
+        other."""
+        return Q(fast__lt=self.slow, high__gte=self.low) | Q(low__gt=self.high, slow__lte=self.fast)
+
+    def beats(self) -> Q:
+        """Rows that it beats."""
+        return Q(slow__gt=self.fast, low__lte=self.high) | Q(high__lt=self.low, fast__gte=self.slow)
+
+
+def _others(entry: Entry) -> EntryQuerySet:
+    """The listed entries of its ranking with their own ends; a ranking has one kind of figures."""
+    ms, ratio = F("latency_ms"), F("ratio")
+    modelled = entry.kind == "modelled"
+    rows = Entry.objects.listed().filter(ranking=entry.ranking_id).exclude(pk=entry.pk).order_by()
+    return rows.alias(
+        fast=ms * (1 + MODELLED_TIE) if modelled else ms * Coalesce("ratio_high", ratio) / ratio,
+        slow=ms if modelled else ms * Coalesce("ratio_low", ratio) / ratio,
+        low=Coalesce("map_low", "map50_95"),
+        high=Coalesce("map_high", "map50_95"),
+    )
+
+
+def _lock(ids: Iterable[int]) -> None:
+    """One at a time in a ranking; by number, so that no two wait for each other."""
+    rows = Ranking.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+    list(rows.values_list("pk"))
+
+
+def _total(ranking_id: int) -> None:
+    """Count what is listed, and let kept pages of the leaderboard be forgotten."""
+    listed = Entry.objects.listed().filter(ranking=ranking_id).order_by()
+    families = dict(listed.values_list("family").annotate(n=Count("pk")).order_by("family"))
+    used = listed.values_list("detector").annotate(n=Count("pk")).order_by("-n", "detector")
+    Ranking.objects.filter(pk=ranking_id).update(
+        entries=sum(families.values()),
+        families=families,
+        most_used=[list(row) for row in used[:MOST_MODELS]],
+        version=new_version(),
+    )

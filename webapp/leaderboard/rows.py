@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from devices.targets import TARGETS, Target
 from webapp.leaderboard.models import Entry
@@ -46,7 +47,7 @@ class Row:
 
     entry: Entry
 
-    @property
+    @cached_property
     def activations(self) -> list[str]:
         """The activation of every site, in site order."""
         return [self.entry.assignment[path] for path in site_order(self.entry)]

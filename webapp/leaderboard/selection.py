@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, F, Max, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Sum
 
-from devices.errors import BadRequest
 from devices.targets import TARGETS, Target
-from devices.targets import get as get_target
+from webapp import paging
 from webapp.catalog.choices import Visibility
-from webapp.catalog.models import DataSet, Detector
-from webapp.leaderboard.models import Entry
+from webapp.catalog.models import Detector
+from webapp.leaderboard.models import Entry, Ranking
+from webapp.leaderboard.ranking import MOST_MODELS
+from webapp.paging import Count
 
 ALL = "all"
-MOST_MODELS = 50  # that the filter offers
 PRECISIONS = tuple(dict.fromkeys(target.precision for target in TARGETS))
+_PLACE = {target.id: index for index, target in enumerate(TARGETS)}
 
 # Order in the page's address -> its words and the columns that make it.
 SORTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -33,66 +34,32 @@ SORTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "age": ("Newest first", ("-created", "pk")),
 }
 
+_read: tuple[int | None, list[Ranking]] = (None, [])
 
-@dataclass(frozen=True)
-class Ranking:
-    """One ranking: only entries that agree in all of this are compared."""
 
-    target: Target
-    device_model: str
-    data_set_version: str
-    imgsz: int
-    entries: int
-    data_set_name: str
+def current() -> tuple[int, list[Ranking]]:
+    """The state of the leaderboard, and every ranking that has a listed entry: in target order, the
+    fullest first.
 
-    @property
-    def key(self) -> str:
-        """What names it in an address, beside the target."""
-        text = f"{self.device_model}|{self.data_set_version}|{self.imgsz}"
-        return sha256(text.encode()).hexdigest()[:10]
-
-    def rows(self) -> Q:
-        return Q(
-            target=self.target.id,
-            device_model=self.device_model,
-            data_set_version=self.data_set_version,
-            imgsz=self.imgsz,
-        )
+    The state is a number that changes with every entry that is listed, or listed no longer; the
+    rankings are read anew when it has. Callers must not change them.
+    """
+    global _read
+    # Versions are drawn at random: no two states have the same sum.
+    state = Ranking.objects.aggregate(sum=Sum("version"))["sum"] or 0
+    known, rows = _read
+    if known != state:
+        # Read after the state: they may be newer than it says, never older.
+        found = Ranking.objects.filter(entries__gt=0).select_related("data_set")
+        # A target that this version of the site has dropped is in the wide list only.
+        rows = sorted((r for r in found if r.target in _PLACE), key=lambda r: _PLACE[r.target])
+        _read = (state, rows)
+    return state, rows
 
 
 def rankings() -> list[Ranking]:
-    """Every ranking that has a listed entry: in target order, the fullest first."""
-    groups = (
-        Entry.objects.listed()
-        .order_by()
-        .values("target", "device_model", "data_set_version", "imgsz")
-        .annotate(entries=Count("pk"), data_set_pk=Max("data_set"))
-        .order_by("-entries", "device_model", "imgsz")
-    )
-    rows = list(groups)
-    names = dict(
-        DataSet.objects.filter(pk__in={row["data_set_pk"] for row in rows}).values_list(
-            "pk", "name"
-        )
-    )
-    order = {target.id: index for index, target in enumerate(TARGETS)}
-    found = []
-    for row in rows:
-        try:
-            target = get_target(row["target"])
-        except BadRequest:
-            continue  # a target that this version of the site has dropped: the wide list shows it
-        found.append(
-            Ranking(
-                target=target,
-                device_model=row["device_model"],
-                data_set_version=row["data_set_version"],
-                imgsz=row["imgsz"],
-                entries=row["entries"],
-                data_set_name=names.get(row["data_set_pk"], ""),
-            )
-        )
-    return sorted(found, key=lambda ranking: order[ranking.target.id])
+    """The rankings of :func:`current`."""
+    return current()[1]
 
 
 @dataclass(frozen=True)
@@ -113,7 +80,7 @@ class Selection:
         if self.wide:
             return None
         asked = self.parameters.get("target")
-        candidates = [r for r in self.rankings if r.target.id == asked] or self.rankings
+        candidates = [r for r in self.rankings if r.target == asked] or self.rankings
         named = [r for r in candidates if r.key == self.parameters.get("ranking")]
         return (named or candidates)[0]
 
@@ -126,11 +93,10 @@ class Selection:
     @property
     def targets(self) -> list[tuple[Target, int]]:
         """Targets that have entries, with how many."""
-        totals: dict[str, tuple[Target, int]] = {}
+        totals = Counter[Target]()
         for ranking in self.rankings:
-            _, n = totals.get(ranking.target.id, (ranking.target, 0))
-            totals[ranking.target.id] = (ranking.target, n + ranking.entries)
-        return list(totals.values())
+            totals[ranking.on] += ranking.entries
+        return list(totals.items())
 
     @property
     def text(self) -> str:
@@ -166,7 +132,7 @@ class Selection:
         names = ("target", "ranking", "q", "family", "model", "precision", "met", "sort")
         given = {name: self.parameters.get(name) for name in names}
         if self.ranking is not None:
-            given |= {"target": self.ranking.target.id, "ranking": self.ranking.key}
+            given |= {"target": self.ranking.target, "ranking": self.ranking.key}
         return urlencode({name: value for name, value in given.items() if value})
 
     @property
@@ -176,7 +142,7 @@ class Selection:
             words = ["All entries"]
         else:
             found = self.ranking
-            words = [found.target.title, found.device_model, f"{found.imgsz} px"]
+            words = [found.on.title, found.device_model, f"{found.imgsz} px"]
         words += [word for word in (self.family, self.precision, self.text) if word]
         return ", ".join([*words, *(["limits met"] if self.met else [])])[:200]
 
@@ -187,20 +153,26 @@ class Selection:
         return asked if asked in SORTS and not (self.wide and asked == "rank") else default
 
     @property
+    def order(self) -> tuple[str, ...]:
+        """The columns of the order."""
+        return SORTS[self.sort][1]
+
+    @property
     def orders(self) -> list[tuple[str, str]]:
         """(key, words) of the orders that this list offers."""
         return [(key, words) for key, (words, _) in SORTS.items() if key != "rank" or not self.wide]
 
     def entries(self) -> QuerySet[Entry]:
         """The listed entries that match, in order."""
-        rows = Entry.objects.listed().filter(self._group())
+        rows = Entry.objects.listed()
+        if self.ranking is not None:
+            rows = rows.filter(ranking=self.ranking.pk)
         if self.family:
             rows = rows.filter(family=self.family)
         if self.model:
             rows = rows.filter(detector=self.model)
         if self.precision:
-            ids = [target.id for target in TARGETS if target.precision == self.precision]
-            rows = rows.filter(target__in=ids)
+            rows = rows.filter(ranking__in=[r.pk for r in self._fitting()])
         if self.met:
             rows = rows.filter(_limits_met())
         if self.text:
@@ -214,14 +186,22 @@ class Selection:
                     | Q(arm__icontains=word)
                 )
             rows = rows.filter(words)
-        return rows.order_by(*SORTS[self.sort][1])
+        return rows.order_by(*(paging.ordering(column) for column in self.order))
+
+    def count(self) -> Count:
+        """How many entries match; from the totals of the rankings where those say it."""
+        if self.text or self.model or self.met:
+            return paging.count(self.entries())
+        if self.family:
+            return Count(sum(ranking.families.get(self.family, 0) for ranking in self._fitting()))
+        return Count(sum(ranking.entries for ranking in self._fitting()))
 
     def models(self) -> list[tuple[str, str]]:
         """(id, name) of the public models behind the selected ranking, the most used first."""
-        rows = Entry.objects.listed().filter(self._group())
-        # Counted before the join: the entries' index answers that alone.
-        groups = rows.order_by().values("detector").annotate(n=Count("pk")).order_by("-n")
-        used = [row["detector"] for row in groups[:MOST_MODELS]]
+        totals = Counter[str]()
+        for ranking in self._chosen():
+            totals.update(dict(ranking.most_used))
+        used = [key for key, _ in totals.most_common(MOST_MODELS)]
         public = Detector.objects.filter(pk__in=used, visibility=Visibility.PUBLIC)
         names = dict(public.values_list("pk", "name"))
         return [(key, names[key]) for key in used if key in names]
@@ -232,11 +212,15 @@ class Selection:
 
     def families(self) -> list[str]:
         """The families that the selected ranking holds."""
-        rows = Entry.objects.listed().filter(self._group())
-        return list(rows.order_by("family").values_list("family", flat=True).distinct())
+        return sorted({family for ranking in self._chosen() for family in ranking.families})
 
-    def _group(self) -> Q:
-        return self.ranking.rows() if self.ranking else Q()
+    def _chosen(self) -> list[Ranking]:
+        return self.rankings if self.ranking is None else [self.ranking]
+
+    def _fitting(self) -> list[Ranking]:
+        """The rankings whose entries are asked for, by their precision, too."""
+        chosen = self._chosen()
+        return [r for r in chosen if not self.precision or r.on.precision == self.precision]
 
 
 def _limits_met() -> Q:

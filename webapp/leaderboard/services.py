@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from webapp.audit.choices import Action
@@ -33,14 +34,11 @@ def publish(search: Search) -> list[Entry]:
     companions = {chosen.arm: chosen for chosen in result.chosen}
     wanted = {*companions, result.verdict.chosen}
     with transaction.atomic():
-        entries = [
+        return [
             _publish(search, result, arm, companions.get(arm.name))
             for arm in result.arms
             if arm.name in wanted and _is_complete(arm)
         ]
-        for entry in entries[:1]:  # all of one search are of one group
-            ranking.rank_group(entry)
-    return entries
 
 
 def _is_complete(arm: Arm) -> bool:
@@ -111,8 +109,11 @@ def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None
         "notes": result.notes,
         "public": request.visibility == Visibility.PUBLIC,
     }
+    values["ranking"] = ranking.home(values)
     # An entry is published once: a second run of the search's last step changes nothing.
-    entry, _ = Entry.objects.get_or_create(search=search, arm=arm.name, defaults=values)
+    entry, made = Entry.objects.get_or_create(search=search, arm=arm.name, defaults=values)
+    if made and entry.public:
+        ranking.enter(entry)
     return entry
 
 
@@ -140,9 +141,18 @@ def withdraw(entry: Entry, *, by: User, reason: str) -> bool:
             withdrawn=timezone.now(), withdrawn_reason=reason[:300], rank=None
         )
         if changed == 1:
-            ranking.rank_group(entry)
+            if entry.public:
+                ranking.leave([entry])
             record(by=by, action=Action.WITHDRAWN, what=entry, detail=reason)
     return changed == 1
+
+
+def delete(entries: QuerySet[Entry]) -> None:
+    """Delete entries for good; those that they beat move up."""
+    with transaction.atomic():
+        listed = list(entries.filter(public=True, withdrawn__isnull=True))
+        entries.delete()
+        ranking.leave(listed)
 
 
 def raw_samples(entry: Entry) -> dict[str, list[list[float]]]:

@@ -1,16 +1,17 @@
-"""Lists of entries: filters, order, and whether the list is a ranking."""
+"""Lists of entries for the API: filters, order, and whether the list is a ranking."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q
 
+from devices.targets import TARGETS
 from webapp import paging
 from webapp.errors import Refused
-from webapp.leaderboard.models import Entry, EntryQuerySet
-from webapp.leaderboard.ranking import GROUP
+from webapp.leaderboard.models import Entry, EntryQuerySet, Ranking
+from webapp.leaderboard.selection import rankings
+from webapp.paging import Count
 
 ORDERS = {
     "rank": ("rank", "ratio", "pk"),
@@ -18,9 +19,10 @@ ORDERS = {
     "ratio": ("ratio", "pk"),
     "map": ("-map50_95", "pk"),
     "loss": ("loss", "pk"),
-    "memory": ("memory", "pk"),
+    "memory": ("memory_ratio", "memory", "pk"),
     "newest": ("-created", "pk"),
 }
+_KINDS = {target.id: target.kind for target in TARGETS}
 
 
 @dataclass(frozen=True)
@@ -43,51 +45,62 @@ class Table:
     """``entries`` in order; ``is_ranking`` says whether their ranks may be shown."""
 
     entries: EntryQuerySet
-    filters: Filters
+    count: Count
     order: str
     is_ranking: bool
 
 
-def table(filters: Filters, *, user: User | AnonymousUser | None = None) -> Table:
-    """The standing entries that ``filters`` leave: public ones, with ``user`` also their own.
+def table(filters: Filters) -> Table:
+    """The listed entries that ``filters`` leave.
 
     Ranks compare like with like only, so that a list shows them when everything in it is of one
-    group; wider lists sort by the ratio.
+    ranking; wider lists sort by the ratio.
 
     Raises:
         Refused: an unknown order.
     """
     if filters.order and filters.order not in ORDERS:
         raise Refused(f"unknown order {filters.order!r}; known: {', '.join(ORDERS)}")
-    shown = Entry.objects.visible_to(user).standing() if user else Entry.objects.listed()
-    rows = _narrow(shown, filters)
-    is_ranking = _one_group(rows)
-    order = filters.order or ("rank" if is_ranking else "ratio")
+    known = rankings()
+    fitting = [ranking for ranking in known if _fits(ranking, filters)]
+    rows = Entry.objects.listed()
+    if len(fitting) == 1:
+        rows = rows.filter(ranking=fitting[0].pk)  # as an index has it
+    elif len(fitting) < len(known):
+        rows = rows.filter(ranking__in=[ranking.pk for ranking in fitting])
+    rows, narrowed = _narrow(rows, filters)
+    total = paging.count(rows) if narrowed else Count(sum(r.entries for r in fitting))
+    order = filters.order or ("rank" if len(fitting) == 1 else "ratio")
     columns = [paging.ordering(column) for column in ORDERS[order]]
     listed = rows.select_related("owner", "data_set").order_by(*columns)
-    return Table(entries=listed, filters=filters, order=order, is_ranking=is_ranking)
+    return Table(entries=listed, count=total, order=order, is_ranking=len(fitting) == 1)
 
 
-def choices(name: str) -> list[str]:
-    """The values that a filter can take among public entries."""
-    rows = Entry.objects.listed().order_by(name).values_list(name, flat=True)
-    return [str(value) for value in rows.distinct()]
+def _fits(ranking: Ranking, filters: Filters) -> bool:
+    """Whether entries of the ranking may be asked for."""
+    return (
+        filters.target in ("", ranking.target)
+        and filters.device_model in ("", ranking.device_model)
+        and filters.imgsz in (None, 0, ranking.imgsz)
+        and filters.kind in ("", _KINDS[ranking.target])
+        and (not _is_version(filters) or filters.data_set == ranking.data_set_version)
+        and (not filters.family or filters.family in ranking.families)
+    )
 
 
-def _narrow(rows: EntryQuerySet, filters: Filters) -> EntryQuerySet:
-    wanted = asdict(filters)
-    for field in ("target", "device_model", "imgsz", "family", "kind"):
-        if wanted[field]:
-            rows = rows.filter(**{field: wanted[field]})
-    if filters.data_set:
-        rows = rows.filter(Q(data_set_version=filters.data_set) | Q(data_set_id=filters.data_set))
+def _is_version(filters: Filters) -> bool:
+    return len(filters.data_set) == 64
+
+
+def _narrow(rows: EntryQuerySet, filters: Filters) -> tuple[EntryQuerySet, bool]:
+    """What the choice of rankings does not say yet, and whether there was anything."""
+    asked = Q()
+    if filters.data_set and not _is_version(filters):
+        asked &= Q(data_set=filters.data_set)
+    if filters.family:
+        asked &= Q(family=filters.family)
     if filters.owner:
-        rows = rows.filter(owner__username=filters.owner)
+        asked &= Q(owner__username=filters.owner)
     if filters.query:
-        rows = rows.filter(Q(name__icontains=filters.query) | Q(family__icontains=filters.query))
-    return rows
-
-
-def _one_group(rows: EntryQuerySet) -> bool:
-    # Two are enough to know that there is more than one.
-    return rows.order_by().values(*GROUP).distinct()[:2].count() <= 1 and rows.exists()
+        asked &= Q(name__icontains=filters.query) | Q(family__icontains=filters.query)
+    return rows.filter(asked), bool(asked)

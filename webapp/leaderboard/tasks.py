@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from webapp.leaderboard.columns import COLUMNS
 from webapp.leaderboard.models import Snapshot, SnapshotRow
 from webapp.leaderboard.rows import arm_title
 from webapp.leaderboard.snapshots import FORMATS
@@ -14,39 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from webapp.jobs.context import JobContext
-
-# Column of the export -> attribute of the entry; units are in the column's name.
-COLUMNS = {
-    "entry": "id",
-    "name": "name",
-    "arm": "arm",
-    "family": "family",
-    "target": "target",
-    "kind": "kind",
-    "device_model": "device_model",
-    "data_set_version": "data_set_version",
-    "imgsz_px": "imgsz",
-    "latency_ms": "latency_ms",
-    "latency_ratio": "ratio",
-    "latency_ratio_low": "ratio_low",
-    "latency_ratio_high": "ratio_high",
-    "latency_ratio_to_uploaded": "ratio_to_uploaded",
-    "map50": "map50",
-    "map50_95": "map50_95",
-    "map50_95_low": "map_low",
-    "map50_95_high": "map_high",
-    "loss_map50_95": "loss",
-    "loss_map50_95_low": "loss_low",
-    "loss_map50_95_high": "loss_high",
-    "memory": "memory",
-    "memory_unit": "memory_unit",
-    "memory_ratio": "memory_ratio",
-    "verdict": "verdict",
-    "recommended": "is_choice",
-    "assignment": "assignment_hash",
-    "file_sha256": "file_sha256",
-    "published": "created",
-}
 
 
 def export(context: JobContext) -> None:

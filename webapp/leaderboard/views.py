@@ -13,21 +13,24 @@ from django.http import (
     HttpResponse,
     JsonResponse,
     QueryDict,
+    StreamingHttpResponse,
 )
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from devices.activations import CATALOG
 from devices.targets import TARGETS
+from webapp import paging
 from webapp.errors import Refused
 from webapp.leaderboard import compare as comparing
-from webapp.leaderboard import scatter, services, snapshots
+from webapp.leaderboard import kept, scatter, services, snapshots, streams
 from webapp.leaderboard.evidence import Evidence
 from webapp.leaderboard.models import Entry, Snapshot
 from webapp.leaderboard.rows import Row, scale
-from webapp.leaderboard.selection import Selection, rankings
+from webapp.leaderboard.selection import Selection, current, rankings
 from webapp.ui.people import signed_in
 
 PAGE = 25
@@ -37,31 +40,54 @@ PAGE = 25
 @gzip_page
 def index(request: HttpRequest) -> HttpResponse:
     """The leaderboard: one ranking at a time, or every entry without ranks."""
-    selection = Selection(rankings(), request.GET)
-    found = selection.entries()
-    # Ids first: to sort whole rows, a database would read the documents of every entry.
-    page = Paginator(found.values_list("pk", flat=True), PAGE).get_page(request.GET.get("page"))
-    whole = Entry.objects.select_related("owner", "detector").defer("arms", "files")
-    known = whole.in_bulk(list(page))
-    rows = [Row(known[key]) for key in page if key in known]
+    state, rankings = current()
+    selection = Selection(rankings, request.GET)
+    key = kept.name(request, selection, state=state)
+    return kept.page(key, lambda: _index(request, selection), request=request)
+
+
+def _index(request: HttpRequest, selection: Selection) -> HttpResponse:
+    listed = selection.entries()
+    whole = listed.select_related("owner", "detector").defer("arms", "files")
+    cursors = {name: request.GET.get(name, "") for name in ("after", "before")}
+    try:
+        page = paging.page(whole, order=selection.order, size=PAGE, **cursors)
+    except Refused:  # a cursor of another list, or none at all
+        page = paging.page(whole, order=selection.order, size=PAGE)
+    rows = [Row(entry) for entry in page.rows]
     drawn = []
-    if selection.ranking is not None:
-        first = Entry.objects.filter(pk__in=found.values("pk")[: scatter.MOST_POINTS])
+    if selection.ranking is not None and page.previous is None:
+        first = Entry.objects.filter(pk__in=listed.values("pk")[: scatter.MOST_POINTS])
         drawn = scatter.points(first.only(*scatter.FIELDS).order_by("ratio", "pk"))
     context = {
         "selection": selection,
         "page": page,
+        "count": selection.count(),
         "rows": rows,
         "scale": scale(rows),
         "points": drawn,
         "wide": selection.wide,
+        "most_kept": snapshots.MOST_ROWS,
     }
     return render(request, "leaderboard/index.html", context)
 
 
+@require_safe
+def stream(request: HttpRequest, kind: str) -> StreamingHttpResponse:
+    """The whole list that the address names, as one file."""
+    if kind not in streams.KINDS:
+        raise Http404(f"no file of the kind {kind!r}; there are: {', '.join(streams.KINDS)}")
+    return streams.answer(Selection(rankings(), request.GET), kind)
+
+
+@csrf_exempt
 @require_POST
 def take_snapshot(request: HttpRequest) -> HttpResponse:
-    """Keep the list that the form's query names; the snapshot's page follows."""
+    """Keep the list that the form's query names; the snapshot's page follows.
+
+    Without a token: the page with its form is one for all visitors, and the same list is the same
+    snapshot, whoever asks and however often.
+    """
     selection = Selection(rankings(), QueryDict(request.POST.get("query", "")))
     try:
         made = snapshots.take(

@@ -24,7 +24,7 @@ from webapp.pool.models import Device, Host, NoiseCheck
 if TYPE_CHECKING:
     from webapp.jobs.context import JobContext
 
-_POLL_S = 0.5
+_FIRST_POLL_S, _LONGEST_POLL_S = 0.02, 0.5
 
 
 def choose_device(target: str) -> Device:
@@ -103,10 +103,12 @@ def host_lease(context: JobContext, *, device: Device, exclusive: bool) -> Itera
     devices = Device.objects.filter(pk=device.pk)
     if exclusive:
         devices.update(state=DeviceState.LEASED)
+        pause = _FIRST_POLL_S
         while not Host.objects.lease(host_id, job=job):
             context.check()
             context.progress(0.0, f"waits for host {device.host.name}")
-            time.sleep(_POLL_S)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL_S)
         context.on_beat(lambda: _keep(host_id, job))
     devices.update(state=DeviceState.RUNNING)
     begun = time.monotonic()

@@ -53,7 +53,7 @@ def test_a_request_makes_one_search_a_target(people: People, mine: Any) -> None:
         0.015,
         None,
     )
-    assert len(queues.waiting_ids("search")) == 2
+    assert queues.length("search") == 2
     assert client.get(f"{API}/searches/{body['id']}").json() == body
     assert [one["id"] for one in client.get(f"{API}/searches").json()] == [body["id"]]
 

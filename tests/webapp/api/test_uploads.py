@@ -43,7 +43,7 @@ def test_a_model_is_stored_hashed_and_queued_for_its_check(people: People, site:
     assert Path(detector.file.path).is_relative_to(site / "storage")
     assert detector.job is not None
     assert detector.job.kind == Kind.VALIDATE_MODEL
-    assert queues.waiting_ids("validate") == {detector.job.rq_id}
+    assert queues.length("validate") == 1
 
 
 def test_a_data_set_goes_the_same_way(people: People) -> None:

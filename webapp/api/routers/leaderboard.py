@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from urllib.parse import urlencode
 
-from django.core.paginator import Paginator
 from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
@@ -45,7 +45,11 @@ def leaderboard(
     q: str = "",
     order: str = Query("", description=f"one of {', '.join(ORDERS)}; empty: as fits the list"),
     cursor: str = Query("", description="`next` of the page before; empty: the first page"),
-    page: int = Query(1, ge=1, description="by number instead; a cursor misses and repeats none"),
+    page: int = Query(
+        1,
+        ge=1,
+        description="by number instead, among the first 10,000; a cursor misses and repeats none",
+    ),
     size: int = Query(50, ge=1, le=200),
 ) -> schemas.Page:
     """Public entries. With target, device, data set and image size fixed it is a ranking."""
@@ -62,18 +66,19 @@ def leaderboard(
     )
     found = table(filters)
     listed = found.entries.select_related("search")
-    paginator = Paginator(listed, size)
-    number = min(page, paginator.num_pages)
+    pages = max(1, math.ceil(min(found.count.n, paging.MOST_COUNTED) / size))
+    number = min(page, pages)
     following: str | None = None
     if number == 1:
         shown, following = paging.after(listed, order=ORDERS[found.order], cursor=cursor, size=size)
     else:
-        shown = list(paginator.page(number))
+        shown = list(listed[(number - 1) * size : number * size])
     paging.link_next(request, response, following)
     return schemas.Page(
-        count=paginator.count,
+        count=found.count.n,
+        count_is_exact=found.count.exact,
         page=number,
-        pages=paginator.num_pages,
+        pages=pages,
         next=following,
         is_ranking=found.is_ranking,
         entries=[documents.entry(row) for row in shown],

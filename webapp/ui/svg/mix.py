@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 
 from django.utils.safestring import SafeString
 
 from devices.activations import CATALOG
-from webapp.ui.svg.element import drawing, element
+from webapp.ui.svg.element import drawing, element, join
 
 UNKNOWN_COLOUR = "#888888"
 
@@ -38,23 +39,31 @@ def words(activations: Sequence[str]) -> str:
 
 def bar(activations: Sequence[str]) -> SafeString:
     """The bar: one unit of width a site; neighbours that agree are one rectangle."""
-    shapes = []
+    n = len(activations)
+    label = f"Activation mix of {n} sites: {words(activations)}"
+    shapes = join(_stretch(name, start, stop, n) for name, start, stop in _stretches(activations))
+    return drawing(shapes, label=label, width=max(1, n), height=1, css="mix-bar", stretch=True)
+
+
+def _stretches(activations: Sequence[str]) -> Iterator[tuple[str, int, int]]:
     start = 0
     for activation, group in groupby(activations):
-        n = len(list(group))
-        where = f"site {start + 1}" if n == 1 else f"sites {start + 1}\u2013{start + n}"
-        shapes.append(
-            element(
-                "rect",
-                element("title", f"{title(activation)}, {where} of {len(activations)}"),
-                attributes={"x": start, "width": n, "height": 1, "fill": colour(activation)},
-            )
-        )
-        start += n
-    label = f"Activation mix of {len(activations)} sites: {words(activations)}"
-    return drawing(*shapes, label=label, width=max(1, start), height=1, css="mix-bar", stretch=True)
+        stop = start + sum(1 for _ in group)
+        yield activation, start, stop
+        start = stop
 
 
+@lru_cache(maxsize=20_000)  # a list draws hundreds of the same ones
+def _stretch(activation: str, start: int, stop: int, of: int) -> SafeString:
+    where = f"site {stop}" if stop - start == 1 else f"sites {start + 1}\u2013{stop}"
+    return element(
+        "rect",
+        element("title", f"{title(activation)}, {where} of {of}"),
+        attributes={"x": start, "width": stop - start, "height": 1, "fill": colour(activation)},
+    )
+
+
+@lru_cache(maxsize=100)
 def swatch(activation: str) -> SafeString:
     """A small square in the activation's colour; the name stands beside it, so it is hidden."""
     return element(
