@@ -91,8 +91,8 @@ def page(
     goes_on, came_from = more or back, bool(cursor) and (more or not back)
     return Page(
         found,
-        _encode(found[-1], order) if goes_on else None,
-        _encode(found[0], order) if came_from else None,
+        cursor_of(found[-1], order) if goes_on else None,
+        cursor_of(found[0], order) if came_from else None,
     )
 
 
@@ -194,7 +194,8 @@ def _value(row: Model, column: str) -> Any:
     return getattr(row, column.lstrip("-"))
 
 
-def _encode(row: Model, order: Sequence[str]) -> str:
+def cursor_of(row: Model, order: Sequence[str]) -> str:
+    """The cursor of the page that begins after ``row``."""
     values = [_value(row, column) for column in order]
     text = json.dumps([list(order), values], default=lambda value: value.isoformat())
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -38,7 +38,7 @@ def enter(entry: Entry) -> None:
         entry.rank = 1 + _others(entry).filter(ends.is_beaten_by()).count()
         _others(entry).filter(ends.beats()).update(rank=F("rank") + 1)
         Entry.objects.filter(pk=entry.pk).update(rank=entry.rank)
-        _total(entry.ranking_id)
+        recount(entry.ranking_id)
 
 
 def leave(entries: Iterable[Entry]) -> None:
@@ -49,7 +49,7 @@ def leave(entries: Iterable[Entry]) -> None:
         for entry in gone:
             _others(entry).filter(_Ends.of(entry).beats()).update(rank=F("rank") - 1)
         for ranking_id in {entry.ranking_id for entry in gone}:
-            _total(ranking_id)
+            recount(ranking_id)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _lock(ids: Iterable[int]) -> None:
     list(rows.values_list("pk"))
 
 
-def _total(ranking_id: int) -> None:
+def recount(ranking_id: int) -> None:
     """Count what is listed, and let kept pages of the leaderboard be forgotten."""
     listed = Entry.objects.listed().filter(ranking=ranking_id).order_by()
     families = dict(listed.values_list("family").annotate(n=Count("pk")).order_by("family"))
