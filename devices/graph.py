@@ -59,7 +59,7 @@ def module_paths(model: onnx.ModelProto) -> dict[str, str]:
         if entry.key == SITES_KEY:
             try:
                 paths = json.loads(entry.value)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise BadRequest(f"ONNX metadata {SITES_KEY!r} is not JSON: {error}") from None
             if not isinstance(paths, dict) or not all(isinstance(p, str) for p in paths.values()):
                 raise BadRequest(f"ONNX metadata {SITES_KEY!r} must map tensors to module paths")

@@ -53,8 +53,12 @@ def image_input(model: onnx.ModelProto) -> ImageInput:
     kind = inputs[0].type.tensor_type
     shape = tuple(int(d.dim_value) for d in kind.shape.dim)
     if kind.elem_type != onnx.TensorProto.FLOAT or len(shape) != 4 or shape[:2] != (1, 3):
+        known = onnx.TensorProto.DataType.DESCRIPTOR.values_by_number
+        name = (
+            known[kind.elem_type].name if kind.elem_type in known else f"of type {kind.elem_type}"
+        )
         raise BadRequest(
-            f"input {inputs[0].name!r} is {onnx.TensorProto.DataType.Name(kind.elem_type)} "
+            f"input {inputs[0].name!r} is {name} "
             f"{list(shape)}; float32 [1, 3, height, width] of fixed size is needed"
         )
     if min(shape) < 1:

@@ -45,6 +45,8 @@ def unpack(path: Path, out: Path, *, max_bytes: int = MAX_BYTES) -> None:
 
 def _checked(archive: zipfile.ZipFile, name: str, max_bytes: int) -> list[zipfile.ZipInfo]:
     entries = archive.infolist()
+    if any(entry.header_offset < 0 for entry in entries):
+        raise BadDataSet(f"{name} is no zip file or is damaged: its beginning is missing")
     if len(entries) > MAX_ENTRIES:
         raise BadDataSet(f"{name} holds {len(entries)} entries; at most {MAX_ENTRIES}")
     seen: set[str] = set()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine import labels, yaml_limits
 from engine.errors import BadDataSet
 from engine.labels import Boxes
+from engine.text import odd_character
 
 if TYPE_CHECKING:
     from engine.data_info import DataSetInfo
@@ -173,15 +174,21 @@ def _names(document: Mapping[str, Any], file: str) -> dict[int, str]:
     stated = document.get("nc", len(names))
     if stated != len(names):
         raise BadDataSet(f"{file}: nc is {stated} but {len(names)} classes are named")
-    return {index: str(names[index])[:200] for index in range(len(names))}
+    found = {index: str(names[index])[:200] for index in range(len(names))}
+    for index, name in found.items():
+        if (odd := odd_character(name)) is not None:
+            raise BadDataSet(
+                f"{file}: class {index} is {name!r}, which holds the character {odd!r}"
+            )
+    return found
 
 
 def _root(document: Mapping[str, Any], file: Path) -> Path:
     stated = document.get("path")
     if not stated:
         return file.parent
-    if not isinstance(stated, str):
-        raise BadDataSet(f"{file.name}: path is {stated!r}; expected a folder")
+    if not isinstance(stated, str) or not is_plain_path(stated):
+        raise BadDataSet(f"{file.name}: path is {repr(stated)[:80]}; expected a folder")
     root = (file.parent / stated).resolve()
     # a data set that was moved keeps its old absolute path: the folder of the YAML is meant
     return root if root.is_dir() else file.parent
@@ -190,8 +197,8 @@ def _root(document: Mapping[str, Any], file: Path) -> Path:
 def _images(stated: Any, root: Path, where: str) -> list[Path]:
     found: list[Path] = []
     for item in stated if isinstance(stated, list) else [stated]:
-        if not isinstance(item, str):
-            raise BadDataSet(f"{where} is {item!r}; expected a folder of images")
+        if not isinstance(item, str) or not is_plain_path(item):
+            raise BadDataSet(f"{where} is {repr(item)[:80]}; expected a folder of images")
         place = root / item
         if not place.exists() and item.startswith("../"):
             place = root / item[3:]  # exports of some label tools say ../train/images
@@ -207,12 +214,27 @@ def _images(stated: Any, root: Path, where: str) -> list[Path]:
 
 
 def _listed(file: Path) -> list[Path]:
-    lines = file.read_text(encoding="utf-8-sig").split("\n")
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise BadDataSet(f"{file.name} is not text; expected one image path a line") from None
+    for line in lines:
+        if not is_plain_path(line.strip()):
+            raise BadDataSet(f"{file.name} lists {line[:80]!r}, which does not exist")
     paths = [file.parent / line.strip() for line in lines if line.strip()]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise BadDataSet(f"{file.name} lists {missing[0]}, which does not exist")
     return paths
+
+
+def is_plain_path(text: str) -> bool:
+    """Whether a file could be called so: nothing unprintable in it, no part too long."""
+    return (
+        text.isprintable()
+        and len(text) < 2000
+        and all(len(part.encode(errors="replace")) < 256 for part in text.split("/"))
+    )
 
 
 def _check_labelled(images: list[Path], split: str) -> None:

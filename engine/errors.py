@@ -8,7 +8,14 @@ class EngineError(Exception):
 
 
 class UserError(Exception):
-    """The user's fault; ``str()`` is one line: what is wrong and what would be accepted."""
+    """The user's fault; ``str()`` is one line: what is wrong and what would be accepted.
+
+    ``usage`` is what finding that out took, where somebody measured it (engine.sandbox.client).
+    """
+
+    def __init__(self, *said: object, usage: object = None) -> None:
+        super().__init__(*said)
+        self.usage = usage
 
 
 class BadModel(UserError):

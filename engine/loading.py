@@ -88,12 +88,18 @@ def _load_pt(path: Path) -> Model:
             f"{path.name} holds no detection model but {type(net).__name__}; accepted: checkpoints "
             "that ultralytics wrote when it trained a detector"
         )
-    net = _open(net.float().cpu().eval())
     arguments = checkpoint.get("train_args")
     arguments = arguments if isinstance(arguments, dict) else {}
-    _check_detector(net, path.name)
-    _settle(net, arguments)
-    if not all(torch.isfinite(tensor).all() for tensor in net.state_dict().values()):
+    try:
+        net = _open(net.float().cpu().eval())
+        _check_detector(net, path.name)
+        _settle(net, arguments)
+        finite = all(torch.isfinite(tensor).all() for tensor in net.state_dict().values())
+    except BadModel:
+        raise
+    except Exception as error:  # restored attribute by attribute, as the file wanted it
+        raise BadModel(f"{path.name} is put together wrongly: {one_line(error)}") from error
+    if not finite:
         raise BadModel(f"{path.name} holds weights that are NaN or infinite")
     described = net.yaml if isinstance(getattr(net, "yaml", None), dict) else None
     if described is not None:
@@ -168,8 +174,7 @@ def _load_onnx(path: Path) -> Model:
     if path.stat().st_size > MAX_ONNX:
         raise BadModel(f"{path.name} is larger than {MAX_ONNX // 2**20} MiB")
     try:
-        graph.check_untrusted(path)
-        model = onnx.load(str(path), load_external_data=False)
+        model = graph.check_untrusted(path)
     except BadRequest as error:
         raise BadModel(str(error)) from error
     except Exception as error:  # protobuf raises its own kinds on damaged files

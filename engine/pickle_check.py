@@ -24,6 +24,8 @@ MAX_ENTRIES = 20_000
 MAX_PICKLE = 64 * 2**20
 MAX_TENSORS = 2 * 2**30
 
+_ZIP_BEGINS = b"PK\x03\x04"
+_MODELS = {"DetectionModel", "YOLOv10DetectionModel"}
 _BOUND = {"forward", "forward_fuse", "forward_split"}  # what ultralytics leaves bound on a module
 
 
@@ -43,31 +45,64 @@ def check_checkpoint(path: Path) -> None:
             f"{name} is no PyTorch checkpoint: it is empty, cut short or in another format; "
             "save it again with a current ultralytics"
         )
+    with path.open("rb") as file:
+        if file.read(4) != _ZIP_BEGINS:  # PyTorch reads such a file from the front, as a pickle
+            raise BadModel(
+                f"{name}: something stands before its archive, which PyTorch never writes"
+            )
     try:
         with zipfile.ZipFile(path) as archive:
+            if archive.comment:
+                raise BadModel(
+                    f"{name}: something stands behind its archive, which PyTorch never writes"
+                )
             _check_entries(archive, name)
             for entry in archive.infolist():
-                if entry.filename.endswith(".pkl"):
-                    _Inspector(archive.read(entry), name).load()
+                if _is_pickle(entry):
+                    _check_top(_Inspector(archive.read(entry), name).load(), name)
     except zipfile.BadZipFile as error:
         raise BadModel(f"{name} is damaged: {error}") from None
 
 
 def _check_entries(archive: zipfile.ZipFile, name: str) -> None:
     entries = archive.infolist()
+    if any(entry.header_offset < 0 for entry in entries):
+        raise BadModel(f"{name} is damaged: its beginning is missing")
     if len(entries) > MAX_ENTRIES:
         raise BadModel(f"{name} holds {len(entries)} records; at most {MAX_ENTRIES}")
     if sum(entry.file_size for entry in entries) > MAX_TENSORS:
         raise BadModel(f"{name} unpacks to more than {MAX_TENSORS // 2**30} GiB")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise BadModel(f"{name} holds compressed records, which PyTorch never writes")
-    pickles = [entry for entry in entries if entry.filename.endswith(".pkl")]
-    if any(entry.filename.rpartition("/")[2] == "constants.pkl" for entry in pickles):
+    pickles = [entry for entry in entries if _is_pickle(entry)]
+    if any(entry.filename.lower().rpartition("/")[2] == "constants.pkl" for entry in pickles):
         raise BadModel(f"{name} is a TorchScript archive; upload the .pt it was exported from")
     if len(pickles) != 1:
         raise BadModel(f"{name} holds {len(pickles)} pickles; a checkpoint holds one, data.pkl")
     if pickles[0].file_size > MAX_PICKLE:
         raise BadModel(f"{name}: data.pkl is larger than {MAX_PICKLE // 2**20} MiB")
+
+
+def _check_top(found: Any, name: str) -> None:
+    """A checkpoint is a mapping with a detection model under ``ema`` or ``model``."""
+    if not isinstance(found, dict):
+        raise BadModel(f"{name} holds {_kind(found)}; a checkpoint is a dict")
+    net = found.get("ema") or found.get("model")
+    if _kind(net) not in _MODELS:
+        raise BadModel(
+            f"{name} holds no detection model but {_kind(net)}; accepted: checkpoints "
+            "that ultralytics wrote when it trained a detector"
+        )
+
+
+def _kind(found: Any) -> str:
+    if isinstance(found, _Dict):
+        return "OrderedDict"
+    return found.kind.rpartition(".")[2] if isinstance(found, _Thing) else type(found).__name__
+
+
+def _is_pickle(entry: zipfile.ZipInfo) -> bool:
+    return entry.filename.lower().endswith(".pkl")  # PyTorch's reader ignores case
 
 
 class _Thing:
@@ -117,9 +152,10 @@ class _Inspector(pickle._Unpickler):  # type: ignore[name-defined, misc]  # the 
         super().__init__(io.BytesIO(content))
         self.name = name
 
-    def load(self) -> None:
+    def load(self) -> Any:
+        """What the pickle holds, with stand-ins in place of everything that is no plain data."""
         try:
-            super().load()
+            return super().load()
         except BadModel:
             raise
         except Exception as error:  # a damaged pickle can raise anything; nothing of it has run

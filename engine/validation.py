@@ -14,7 +14,7 @@ import yaml
 from PIL import Image, UnidentifiedImageError
 
 from engine import archive, labels, yaml_limits
-from engine.data import FORMATS, SPLITS, DataSet, find_yaml, open_data
+from engine.data import FORMATS, SPLITS, DataSet, find_yaml, is_plain_path, open_data
 from engine.data_info import DataSetInfo, describe
 from engine.errors import BadDataSet, one_line
 
@@ -69,7 +69,8 @@ def _open_inside(unpacked: Path, name: str) -> DataSet:
         folder = below[0]
     file = find_yaml(folder)
     document = yaml_limits.read(file, error=BadDataSet)
-    if isinstance(document.get("path"), str):
+    stated = document.get("path")
+    if isinstance(stated, str) and is_plain_path(stated):
         # where the data set lay on the user's machine means nothing here
         inside = (folder / document.pop("path")).resolve()
         if inside.is_dir() and inside.is_relative_to(unpacked.resolve()):
@@ -80,6 +81,8 @@ def _open_inside(unpacked: Path, name: str) -> DataSet:
                 raise BadDataSet(
                     f"{file.name}: {split} is {item!r}; expected a folder of the archive"
                 )
+            if isinstance(item, str) and item.endswith(".txt") and (folder / item).is_file():
+                _check_list(folder / item, file.name, split)
     document.pop("download", None)  # ultralytics would run it; we never do
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
     data_set = open_data(file)
@@ -89,6 +92,13 @@ def _open_inside(unpacked: Path, name: str) -> DataSet:
             if not image.resolve().is_relative_to(root):
                 raise BadDataSet(f"{file.name}: {split} lists an image outside of the archive")
     return data_set
+
+
+def _check_list(file: Path, name: str, split: str) -> None:
+    """Before anybody looks whether a file of that name is there."""
+    for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+        if line.startswith("/") or ".." in line.strip().split("/"):
+            raise BadDataSet(f"{name}: {split} lists an image outside of the archive")
 
 
 def _listed(stated: Any) -> list[Any]:
@@ -162,6 +172,10 @@ def _check_image(path: Path) -> None:
                 image.load()
     except BadDataSet:
         raise
+    except Image.DecompressionBombError:  # before it says its size
+        raise BadDataSet(
+            f"image {path.name} has more than {MAX_PIXELS // 10**6} megapixels, the most accepted"
+        ) from None
     except (UnidentifiedImageError, ModuleNotFoundError):
         # ultralytics, once imported, makes PIL ask for a HEIF reader when it knows no other
         raise BadDataSet(

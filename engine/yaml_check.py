@@ -188,10 +188,11 @@ def _scale(raw: dict[str, Any], path: Path) -> str:
 
     scales = raw.get("scales") or {}
     wanted = raw.get("scale") or guess_model_scale(path.name)
-    if wanted and wanted in scales:
-        return str(wanted)
+    if isinstance(wanted, str) and wanted in scales:
+        return wanted
     if raw.get("scale"):
-        raise BadModel(f"{path.name}: scale {raw['scale']!r} is not one of {', '.join(scales)}")
+        stated = str(raw["scale"])[:40]
+        raise BadModel(f"{path.name}: scale {stated!r} is not one of {', '.join(scales)}")
     return next(iter(scales), "")
 
 
@@ -228,6 +229,8 @@ def _check_row(row: Any, index: int, *, last: bool, where: str) -> None:
     for source in sources if isinstance(sources, list) else [sources]:
         _whole(source, place, "from", low=-max(index, 1), high=max(index - 1, -1))
     _whole(repeats, place, "repeats", low=1, high=MAX_REPEATS)
+    if not isinstance(layer, str):
+        raise BadModel(f"{place}: {str(layer)[:40]} is not accepted; a layer is named by a word")
     if last and layer not in HEADS:
         raise BadModel(
             f"{place} is {str(layer)[:40]!r}; the last layer must be one of {', '.join(HEADS)}"

@@ -82,9 +82,10 @@ def test_torchscript_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_plain_data_of_every_protocol_passes(tmp_path: Path, protocol: int) -> None:
-    content = {"a": [1, 2.5, None, True], "b": {"c": (b"x", "y")}, "d": {1, 2}}
-    check_checkpoint(write(tmp_path / "a.pt", pickle.dumps(content, protocol=protocol)))
+def test_plain_data_of_every_protocol_is_read_to_its_end(tmp_path: Path, protocol: int) -> None:
+    content = {"a": [1, 2.5, None, True], "b": {"c": (b"x", "y")}, "d": {1, 2}, "model": "mine"}
+    with pytest.raises(BadModel, match="holds no detection model but str"):
+        check_checkpoint(write(tmp_path / "a.pt", pickle.dumps(content, protocol=protocol)))
 
 
 def test_the_old_yolov5_repository_is_named(tmp_path: Path) -> None:

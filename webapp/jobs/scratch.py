@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -35,7 +36,8 @@ def own(worker: str) -> Iterator[Path]:
     os.environ.setdefault("ACTNAS_HOST_LOCKS", str(hostlock.folder()))
     before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
     folder = _root() / worker.replace(":", "_")  # colons separate paths in too many places
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o711)
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     try:
         yield folder
@@ -48,11 +50,45 @@ def own(worker: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def box(worker: str) -> Iterator[Path]:
+    """A folder inside :func:`own` that a process without rights can get to, as long as the block.
+
+    On the disk of the unpacked data sets where its folders let others pass, because what is
+    unpacked there then only needs a new name; else in the temporary folder.
+    """
+    own_folder = _boxes() / worker.replace(":", "_")
+    own_folder.mkdir(parents=True, exist_ok=True)
+    for place in (_boxes(), own_folder):
+        place.chmod(0o711)
+    if os.geteuid() == 0 and not _lets_pass(own_folder):
+        parent = tempfile.gettempdir()
+    else:
+        parent = str(own_folder)
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix="box-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            own_folder.rmdir()  # unless it holds more
+
+
+def _boxes() -> Path:
+    return Path(settings.FOLDERS) / "boxes"
+
+
+def _lets_pass(folder: Path) -> bool:
+    """Whether everybody may go through ``folder``."""
+    return all(place.stat().st_mode & stat.S_IXOTH for place in (folder, *folder.parents))
+
+
 def sweep() -> int:
     """Remove the folders of processes of this machine that are dead; how many."""
     count = 0
     try:
-        folders = list(_root().iterdir())
+        folders = [*_root().iterdir(), *(_boxes().iterdir() if _boxes().is_dir() else ())]
     except OSError as error:
         log.warning("temporary folders are not swept: %s", error)
         return 0
@@ -80,7 +116,8 @@ def sweep_uploads() -> int:
 
 def _root() -> Path:
     root = Path(tempfile.gettempdir()) / f"actnas-jobs-{os.getuid()}"
-    root.mkdir(mode=0o700, exist_ok=True)
+    root.mkdir(mode=0o711, exist_ok=True)
     if root.is_symlink() or root.stat().st_uid != os.getuid():
         raise PermissionError(f"{root} is somebody else's: remove it, or set TMPDIR")
+    root.chmod(0o711)  # who knows the name of a box in it can get there
     return root

@@ -9,6 +9,7 @@ import sys
 
 from django.conf import settings
 from django.db import connections
+from django.utils.module_loading import import_string
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, Worker, worker_registration
@@ -23,8 +24,9 @@ log = logging.getLogger(__name__)
 PRELOAD = {
     queues.SEARCH: ("engine.search",),
     queues.TRAIN: ("engine.training",),
-    queues.VALIDATE: ("engine.loading", "engine.data"),
 }
+# Called before each fork: what must run beside the worker, so that jobs find it warm.
+BESIDE = {queues.VALIDATE: ("webapp.catalog.checks.start",)}
 
 
 class ForkingWorker(Worker):
@@ -40,6 +42,7 @@ class ForkingWorker(Worker):
 
     def fork_work_horse(self, job: RqJob, queue: Queue) -> None:
         connections.close_all()  # a socket shared with the child would mix up answers
+        _start_beside(self.queue_names())
         super().fork_work_horse(job, queue)
 
 
@@ -50,6 +53,7 @@ def work(names: list[str], *, burst: bool) -> None:
     for name in names:
         for module in PRELOAD.get(name, ()):
             importlib.import_module(module)
+    _start_beside(names)
     if settings.LOG == "json":
         logs.take_over()
     worker = ForkingWorker(
@@ -63,3 +67,9 @@ def work(names: list[str], *, burst: bool) -> None:
     except RedisError as error:  # rq waits for a Redis that is away, but not in every place
         log.error("worker of %s ends: %s", ", ".join(names), error)
         sys.exit(1)  # the agent starts another one
+
+
+def _start_beside(names: list[str]) -> None:
+    for name in names:
+        for function in BESIDE.get(name, ()):
+            import_string(function)()

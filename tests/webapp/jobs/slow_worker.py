@@ -10,9 +10,11 @@ django.setup()
 
 from webapp.jobs.choices import Kind  # noqa: E402 (the app registry comes first)
 from webapp.jobs.handlers import HANDLERS, Handler  # noqa: E402
-from webapp.jobs.worker import PRELOAD, work  # noqa: E402
+from webapp.jobs.worker import BESIDE, PRELOAD, work  # noqa: E402
 
 PRELOAD.clear()
+
+BESIDE.clear()
 HANDLERS[Kind.VALIDATE_MODEL] = Handler(
     run="tests.webapp.jobs.kinds.slow", ended="tests.webapp.jobs.kinds.ended"
 )

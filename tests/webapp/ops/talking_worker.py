@@ -15,7 +15,7 @@ django.setup()
 from webapp.jobs import context  # noqa: E402 (the app registry comes first)
 from webapp.jobs.choices import Kind  # noqa: E402
 from webapp.jobs.handlers import HANDLERS, Handler  # noqa: E402
-from webapp.jobs.worker import PRELOAD, work  # noqa: E402
+from webapp.jobs.worker import BESIDE, PRELOAD, work  # noqa: E402
 
 LINES = ("own thread", "another thread", "a library", "a warning", "heartbeat")
 
@@ -51,6 +51,7 @@ if __name__ == "__main__":
     headstrong.propagate = False
     context.BEAT_S = 0.1
     PRELOAD.clear()
+    BESIDE.clear()
     name = "tests.webapp.ops.talking_worker"
     HANDLERS[Kind.SEARCH] = Handler(run=f"{name}.talk", ended=f"{name}.ended")
     work(["search"], burst=True)
