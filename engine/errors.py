@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class EngineError(Exception):
     """Our fault: something that should hold does not."""
@@ -13,7 +15,7 @@ class UserError(Exception):
     ``usage`` is what finding that out took, where somebody measured it (engine.sandbox.client).
     """
 
-    def __init__(self, *said: object, usage: object = None) -> None:
+    def __init__(self, *said: object, usage: Any = None) -> None:
         super().__init__(*said)
         self.usage = usage
 

@@ -182,7 +182,7 @@ CDN = env.text("ACTNAS_CDN", "https://cdn.jsdelivr.net/npm")
 MAX_MODEL_BYTES = env.number("ACTNAS_MAX_MODEL_MB", 512) * 2**20
 MAX_DATA_SET_BYTES = env.number("ACTNAS_MAX_DATA_SET_MB", 4096) * 2**20
 IMAGES = env.text("ACTNAS_IMAGES", "actnas")  # of devices: IMAGES/device-onnxruntime:HARNESS
-# What reading one upload may take on top of an idle process; a 512 MiB checkpoint needs 3 GiB.
+# What reading one upload may take on top of an idle process: weights are copied a few times.
 VALIDATION_MEMORY_MIB = env.number("ACTNAS_VALIDATION_MEMORY_MIB", 4096)
 HOST_NAME = env.text("ACTNAS_HOST", "local")  # this machine's name in the pool
 FOLDERS = VAR / "work"  # unpacked data sets, trainings, searches: what workers write

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -26,7 +27,7 @@ def harmed(harm: Harm) -> Make:
     return make
 
 
-def node(kind: str, inputs: list[str], outputs: list[str], **attributes: object) -> Harm:
+def node(kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> Harm:
     """The graph with one node more."""
     return lambda m: m.graph.node.append(helper.make_node(kind, inputs, outputs, **attributes))
 
