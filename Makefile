@@ -1,6 +1,7 @@
 # make demo     the main job, end to end, on this machine
 # make serve    the site with its Redis and a local agent, until Ctrl-C (PORT=8000, DATA=var/site)
 # make test     the suite without the slow tests; make test-all runs everything
+# make test-gpu the tests that need a CUDA GPU and its runtimes (pip install -e .[gpu])
 # make bench-engine   what the engine reaches, into docs/benchmarks (hours; adds what is missing)
 # make images   the images of devices for ONNX Runtime, OpenVINO and Ethos-U; make images-all every one
 # make lint     ruff, mypy, import-linter
@@ -15,7 +16,7 @@ ARGS ?=
 export YOLO_OFFLINE := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo serve test test-slow test-all bench-engine images images-all lint format clean
+.PHONY: help setup demo serve test test-slow test-all test-gpu bench-engine images images-all lint format clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -38,6 +39,9 @@ test-slow: setup
 
 test-all: setup
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-gpu: setup
+	@$(BIN)/python -m pytest -m gpu -rs tests/devices $(ARGS)
 
 bench-engine: setup
 	@exec $(BIN)/python -m tests.benchmarks.engine $(ARGS)

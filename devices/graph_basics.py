@@ -32,6 +32,15 @@ def label(node: onnx.NodeProto) -> str:
     return str(node.name or node.output[0])
 
 
+def name_nodes(graph: onnx.GraphProto) -> None:
+    """Gives each node a name of its own where it has none, or another node's."""
+    taken: set[str] = set()
+    for node in graph.node:
+        if not node.name or node.name in taken:
+            node.name = f"{node.op_type}:{node.output[0]}"
+        taken.add(node.name)
+
+
 @dataclass(frozen=True)
 class ImageInput:
     """The image that a detector takes: tensor name and shape [1, 3, h, w]."""

@@ -1,4 +1,4 @@
-"""What a CPU target calls memory: the planned activation arena, and a process's peak."""
+"""What a target calls memory: the planned activation arena of a CPU, the peak of a GPU."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from devices.shapes import static_shapes
 from devices.targets import Target
 
 MIB = 1024 * 1024
+_SECONDS = 120
+_GPU_SECONDS = 600  # TensorRT builds its engine first
 _VIEWS = frozenset(["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"])
 # The optimiser takes nearly all of them into the int8 kernels next to them.
 _QDQ = frozenset({"QuantizeLinear", "DequantizeLinear"})
@@ -73,6 +75,23 @@ def cpu(artefact: Path, *, target: Target, threads: int, planned: int | None = N
         unit=target.memory_unit,
         meaning=target.memory,
         rss_mib=peak_rss_mib(artefact, target=target, threads=threads),
+    )
+
+
+def gpu(artefact: Path, *, target: Target, threads: int) -> Memory:
+    """What the GPU held at most for a model that was loaded and run in a process of its own.
+
+    Raises:
+        MeasurementFailed: the process failed, or its session knows nothing of a GPU.
+    """
+    figures = _own_process(artefact, target=target, threads=threads)
+    if len(figures) < 3:
+        raise MeasurementFailed(f"{artefact.name}: target {target.id} told no GPU memory")
+    return Memory(
+        value=figures[2] / MIB,
+        unit=target.memory_unit,
+        meaning=target.memory,
+        rss_mib=(figures[1] - figures[0]) / 1024,
     )
 
 
@@ -206,20 +225,28 @@ def peak_rss_mib(artefact: Path, *, target: Target, threads: int) -> float:
     """VmHWM in MiB of a fresh process that loads and runs ``artefact``, less the bare runtime's.
 
     Raises:
-        MeasurementFailed: the process did not finish within two minutes, or with an error.
+        MeasurementFailed: the process did not finish in time, or with an error.
     """
+    empty, full, *_ = _own_process(artefact, target=target, threads=threads)
+    return (full - empty) / 1024
+
+
+def _own_process(artefact: Path, *, target: Target, threads: int) -> list[int]:
+    """VmHWM in KiB of a fresh process, before and after it loads and runs ``artefact``; where that
+    has a session on a GPU, the bytes that the GPU held for it at most.
+    """
+    limit = _GPU_SECONDS if target.hardware == "gpu" else _SECONDS
     command = [sys.executable, "-m", "devices.memory", str(artefact), target.id, str(threads)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[1]
+            command, capture_output=True, text=True, timeout=limit, cwd=Path(__file__).parents[1]
         )
     except subprocess.TimeoutExpired:
-        raise MeasurementFailed(f"{artefact.name}: no memory figure within 120 s") from None
+        raise MeasurementFailed(f"{artefact.name}: no memory figure within {limit} s") from None
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise MeasurementFailed(f"{artefact.name}: no memory figure: {lines[-1]}")
-    empty, full = (int(word) for word in done.stdout.split())
-    return (full - empty) / 1024
+    return [int(word) for word in done.stdout.split()]
 
 
 def _high_water_kib() -> int:
@@ -231,13 +258,17 @@ def _high_water_kib() -> int:
 
 def _main(artefact: str, target_id: str, threads: str) -> None:
     from devices import runtimes
+    from devices.runtimes.base import OnGpu
 
     runtime = runtimes.get(targets.get(target_id))
     empty = _high_water_kib()
     session = runtime.open(Path(artefact), threads=int(threads))
     for _ in range(2):
         session.run(np.full(session.shape, 0.5, np.float32))
-    sys.stdout.write(f"{empty} {_high_water_kib()}\n")
+    figures = [empty, _high_water_kib()]
+    if isinstance(session, OnGpu):
+        figures.append(session.device_bytes())
+    sys.stdout.write(" ".join(str(figure) for figure in figures))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from devices import harness, runtimes, statistics, targets
+from devices import harness, nvml, runtimes, statistics, targets
 from devices.files import atomic
 from devices.graph import image_input
 from devices.prepare import Prepared, Progress, check, load_calibration, prepare
@@ -46,6 +46,7 @@ def run(job: MeasureJob, *, progress: Progress | None = None) -> MeasureResult:
     target = targets.get(job.target)
     check(job)
     runtime = runtimes.get(target)
+    runtime.check()
     recorder = Recorder(threads=job.settings.threads)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="actnas-job-")))
@@ -115,16 +116,23 @@ def _measured(
 ) -> MeasureResult:
     settings = job.settings
     threads = settings.threads
-    samples = harness.measure(
-        {e.arm.name: runtime.opener(e.artefact.path, threads=threads) for e in arms},
-        baseline=job.baseline,
-        settings=settings,
-        inputs=_images(job, arms[0].model),
-        between=lambda state: report(
-            0.3 + 0.5 * min(state.seconds / settings.max_seconds, 1.0),
-            f"block {state.blocks}, widest interval +-{state.half_width:.4f}",
-        ),
-    )
+    with nvml.watching(target) as watch:
+
+        def between(state: harness.State) -> None:
+            if watch is not None:
+                watch.sample()
+            report(
+                0.3 + 0.5 * min(state.seconds / settings.max_seconds, 1.0),
+                f"block {state.blocks}, widest interval +-{state.half_width:.4f}",
+            )
+
+        samples = harness.measure(
+            {e.arm.name: runtime.opener(e.artefact.path, threads=threads) for e in arms},
+            baseline=job.baseline,
+            settings=settings,
+            inputs=_images(job, arms[0].model),
+            between=between,
+        )
     base = samples.ms[job.baseline]
     memories: dict[str, Memory] = {}
     results = []
@@ -157,6 +165,11 @@ def _measured(
             f"{len(base[0])} rounds a block instead of {settings.rounds}: "
             f"{settings.max_seconds:g} s leave room for no more"
         )
+    provenance = recorder.finish(cpus=samples.cpus, versions=runtime.versions())
+    if watch is not None:
+        provenance.machine["gpu"] = watch.facts()
+        slowed = nvml.remark(watch.samples)
+        notes += [slowed] if slowed else []
     return MeasureResult(
         job_id=job.id,
         target=target.id,
@@ -165,7 +178,7 @@ def _measured(
         arms=results,
         stopped=samples.stopped,
         notes=notes,
-        provenance=recorder.finish(cpus=samples.cpus, versions=runtime.versions()),
+        provenance=provenance,
     )
 
 

@@ -15,7 +15,8 @@ class Target:
     """One row of the target table.
 
     ``runtime`` names the module in devices/runtimes that serves it. ``kind`` is printed beside
-    every figure. ``memory`` says what the memory figure of this target means.
+    every figure. ``memory`` says what the memory figure of this target means. ``verified`` is False
+    until a machine with such hardware has passed the target's tests, and the site says so.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Target:
     memory: str
     options: tuple[tuple[str, str], ...] = ()
     notes: str = ""
+    verified: bool = True
 
     @property
     def needs_calibration(self) -> bool:
@@ -78,6 +80,25 @@ def _ethos_u(accelerator: str, *, system: str, memory: str) -> Target:
     )
 
 
+def _gpu(runtime: str, title: str, precision: Literal["fp32", "fp16"], *, memory: str) -> Target:
+    half = "; head decode in float32" if precision == "fp16" else "; no TF32"
+    return Target(
+        id=f"gpu-{runtime.replace('_', '-')}-{precision}",
+        title=f"CUDA GPU, {title}, {precision}",
+        hardware="gpu",
+        runtime=runtime,
+        precision=precision,
+        kind="measured",
+        memory_unit="MiB",
+        memory=memory,
+        notes=f"GPU time of one replayed CUDA graph, between two CUDA events; copies to and from "
+        f"the host are not counted{half}",
+        verified=False,
+    )
+
+
+_ALLOCATED = "peak of the GPU memory that PyTorch allocated, weights included"
+_TAKEN = "peak of the GPU memory that the runtime took, above a bare CUDA context"
 _LITERT = "TFLite file written from the ONNX, XNNPACK delegate"
 _QDQ = "static QDQ, per channel, head decode in float"
 
@@ -101,6 +122,10 @@ TARGETS: tuple[Target, ...] = (
     _ethos_u("ethos-u65-512", system="Ethos_U65_High_End", memory="Shared_Sram"),
     _ethos_u("ethos-u85-256", system="Ethos_U85_SYS_DRAM_Mid", memory="Shared_Sram"),
     _ethos_u("ethos-u85-512", system="Ethos_U85_SYS_DRAM_Mid", memory="Shared_Sram"),
+    _gpu("torch_cuda", "PyTorch", "fp32", memory=_ALLOCATED),
+    _gpu("torch_cuda", "PyTorch", "fp16", memory=_ALLOCATED),
+    _gpu("onnxruntime_cuda", "ONNX Runtime", "fp16", memory=_TAKEN),
+    _gpu("tensorrt", "TensorRT", "fp16", memory=_TAKEN),
 )
 
 _BY_ID = {target.id: target for target in TARGETS}

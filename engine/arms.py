@@ -14,6 +14,7 @@ from engine.documents import AssignmentField, Document, Range
 UPLOADED = "uploaded"
 REFERENCE = "reference"
 MIX = "mix"
+ONE_TABLE = "ratio_to_silu_table_baseline"  # in the details of an Ethos-U's arms
 
 
 class Limits(Document):
@@ -67,6 +68,13 @@ class Arm(Document):
                 raise ValueError(f"arm {name!r}: {error}") from None
             return name
         raise ValueError(f"arm {name!r}: uploaded, reference, uniform:<activation>, mix or mix:<k>")
+
+    @property
+    def one_table_ratio(self) -> float | None:
+        """What ``latency_ratio`` would be with SiLU as one table operator in both models; None
+        where the target lowers nothing."""
+        ratio: float | None = self.details.get(ONE_TABLE)
+        return ratio
 
     @property
     def is_candidate(self) -> bool:

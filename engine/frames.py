@@ -71,6 +71,7 @@ def candidates(result: Result) -> pd.DataFrame:
             "penalty": c.penalty,
             "predicted_latency_ratio": c.predicted_ratio,
             "measured_latency_ratio": c.measured_ratio,
+            "measured_latency_ratio_one_table": c.measured_ratio_one_table,
             **_ends("measured_latency_ratio", c.interval),
             "predicted_memory_ratio": c.predicted_memory_ratio,
             "measured_memory_ratio": c.measured_memory_ratio,

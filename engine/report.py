@@ -52,6 +52,7 @@ def arms_table(
         "output\ndistortion": [_number(a.details.get("output_distortion")) for a in arms],
         f"latency ms\n({kind})": [_number(a.latency_ms, digits=2) for a in arms],
         "ratio": [_number(a.latency_ratio) + _interval(a.ratio_ci) for a in arms],
+        "SiLU as\none table": [_number(a.one_table_ratio) for a in arms],
         f"memory\n{unit}": [_number(a.memory, digits=1) for a in arms],
     }
     # A cost study has no mAP: columns that say nothing take no room.

@@ -122,6 +122,9 @@ class Candidate(Document):
     predicted_ratio: float
     predicted_memory_ratio: float | None = None
     measured_ratio: float | None = None
+    measured_ratio_one_table: float | None = Field(
+        default=None, description="Ethos-U: the ratio with SiLU as one table in both models"
+    )
     interval: Range | None = None
     measured_memory_ratio: float | None = None
     map50_95: float | None = None

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from devices import activations, targets
+from devices import activations, runtimes, targets
 from engine import threads
 from engine.costs import CostTable
 from engine.errors import BadSearch, Pending
@@ -51,11 +51,14 @@ def run(spec: SearchSpec, services: Services) -> Path:
     """The path of ``result.json`` (docs/schemas/result.schema.json) of a finished search.
 
     Raises:
-        UserError, devices.errors.BadRequest, Unsupported: what was asked cannot be done.
+        UserError, devices.errors.BadRequest, Unsupported: what was asked cannot be done; said at
+            once where this machine could not score the target's files.
         Pending: a training or a measurement is being made elsewhere; call again when it is there.
         Cancelled: somebody asked for the end. The output folder keeps what is finished.
     """
-    targets.get(spec.target)
+    target = targets.get(spec.target)
+    if spec.data is not None:
+        runtimes.get(target).check()  # its files are scored here, after hours of training
     activations.check(spec.activations)
     started = _claim(spec)
     path = spec.out / RESULT

@@ -12,6 +12,9 @@ from engine.errors import EngineError
 
 MODELLED_TIE = 0.01  # modelled figures closer than this are equal
 
+# How an NPU target's option "lowering" turns SiLU into operators: most of what a ratio says there.
+LOWERINGS = {"tflite": "LOGISTIC + MUL", "table": "one table"}
+
 VerdictKind = Literal[
     "mix", "uniform", "goal_missed", "no_significant_gain", "inconclusive", "cost_study"
 ]
@@ -83,6 +86,8 @@ class _Case:
         self.floor, self.images = noise_floor, images
         self.keep = naming.reference_of(self.arms)
         self.candidates = [a for a in self.arms if a.is_candidate]
+        said = (a.details["lowering"] for a in self.arms if "lowering" in a.details)
+        self.lowering = next((LOWERINGS[name] for name in said), None)
 
     def verdict(self) -> Verdict:
         if self.candidates and all(a.loss is None for a in self.candidates):
@@ -172,6 +177,8 @@ class _Case:
         self, kind: VerdictKind | str, chosen: Arm | None, sentence: str, reasons: list[str]
     ) -> Verdict:
         goal = self.limits.max_latency_ratio
+        if self.lowering is not None:
+            sentence += f"; SiLU lowered as {self.lowering}"
         return Verdict.model_validate(
             {
                 "kind": kind,
@@ -221,12 +228,13 @@ class _Case:
 
     def gain(self, arm: Arm) -> str:
         """The latency figure in words: "19 % (18.1-19.9) faster"."""
+        if self.kind == "modelled":
+            table = arm.one_table_ratio
+            beside = "" if table is None else f"; {_percent(table)} with SiLU as one table"
+            return f"{_percent(ratio(arm))} (modelled{beside})"
         percent = 100 * (1 - ratio(arm))
         word = "faster" if percent >= 0 else "slower"
-        size = abs(percent)
-        number = f"{size:.0f} %" if size > 9.95 else f"{size:.1f} %"
-        if self.kind == "modelled":
-            return f"{number} {word} (modelled)"
+        number = _percent(ratio(arm)).removesuffix(f" {word}")
         low, high = (100 * (1 - x) for x in reversed(interval(arm)))
         if low >= 0 or high <= 0:
             low, high = sorted((abs(low), abs(high)))
@@ -269,6 +277,14 @@ def interval(arm: Arm) -> tuple[float, float]:
     """The interval of a measured ratio, which was checked to be there."""
     assert arm.ratio_ci is not None
     return arm.ratio_ci
+
+
+def _percent(ratio: float) -> str:
+    """``19 % faster`` for .81."""
+    percent = 100 * (1 - ratio)
+    size = abs(percent)
+    number = f"{size:.0f}" if size > 9.95 else f"{size:.1f}"
+    return f"{number} % {'faster' if percent >= 0 else 'slower'}"
 
 
 def _signed(value: float) -> str:

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from devices import cuda
+from devices.errors import Unsupported
+
 BASE_IMAGE = os.environ.get("ACTNAS_BASE_IMAGE", "actnas/base:bookworm")
 POSTGRES_URL = "ACTNAS_TEST_POSTGRES"
 
@@ -50,11 +53,11 @@ def _no_chromium() -> str | None:
 
 @cache
 def _no_gpu() -> str | None:
-    import torch
-
-    if torch.cuda.is_available():
-        return None
-    return "no CUDA GPU that torch can use: install NVIDIA's driver, or use another machine"
+    try:
+        cuda.require()
+    except Unsupported as error:
+        return str(error)
+    return None
 
 
 def _no_postgres() -> str | None:

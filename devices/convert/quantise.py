@@ -23,7 +23,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from devices.decode import decode_nodes
 from devices.errors import BadRequest
-from devices.graph_basics import image_input
+from devices.graph_basics import image_input, name_nodes
 
 CALIBRATION_IMAGES = 32
 
@@ -62,7 +62,7 @@ def quantise(source: Path, out: Path, *, images: NDArray[np.uint8]) -> dict[str,
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         model = onnx.load(prepared)
         name = image_input(model).name
-        _name_nodes(model.graph)
+        name_nodes(model.graph)  # nodes are excluded by name
         decode = decode_nodes(model.graph)
         onnx.save(model, prepared)
         quantize_static(
@@ -90,15 +90,6 @@ def _check_images(images: NDArray[np.uint8], shape: tuple[int, ...]) -> None:
             f"calibration images are {images.dtype} {list(images.shape)}; "
             f"this model needs uint8 [n, {wanted}] with n >= 1"
         )
-
-
-def _name_nodes(graph: onnx.GraphProto) -> None:
-    """Nodes are excluded by name, so each needs one of its own."""
-    taken: set[str] = set()
-    for node in graph.node:
-        if not node.name or node.name in taken:
-            node.name = f"{node.op_type}:{node.output[0]}"
-        taken.add(node.name)
 
 
 @contextmanager

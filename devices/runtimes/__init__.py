@@ -16,6 +16,9 @@ RUNTIMES: dict[str, tuple[str, str]] = {
     "ncnn": ("devices.runtimes.ncnn", "Ncnn"),
     "torch": ("devices.runtimes.torch", "Torch"),
     "ethos_u": ("devices.runtimes.ethos_u", "EthosU"),
+    "torch_cuda": ("devices.runtimes.torch_cuda", "TorchCuda"),
+    "onnxruntime_cuda": ("devices.runtimes.onnxruntime_cuda", "OnnxRuntimeCuda"),
+    "tensorrt": ("devices.runtimes.tensorrt", "TensorRt"),
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,24 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Frees the model. Running afterwards is an error."""
+        ...
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A session with a clock of its own, where the host's would time more than the inference."""
+
+    def timed(self, image: Image) -> float:
+        """Runs one image; ms that the inference took by the session's own clock."""
+        ...
+
+
+@runtime_checkable
+class OnGpu(Protocol):
+    """A session whose tensors lie in a GPU's memory."""
+
+    def device_bytes(self) -> int:
+        """The most GPU memory, in bytes, that was held for this session at once."""
         ...
 
 
@@ -96,6 +114,13 @@ class Runtime(ABC):
     @abstractmethod
     def versions(self) -> dict[str, str]:
         """Versions of the packages that decide this runtime's figures."""
+
+    def check(self) -> None:  # noqa: B027  # most need nothing but their package
+        """Whether artefacts can be run on this machine; converting may work where running does not.
+
+        Raises:
+            Unsupported: something is missing here; named.
+        """
 
     def open(self, artefact: Path, *, threads: int) -> Session:
         """Loads the artefact. The calling process is already pinned to ``threads`` CPUs."""

@@ -11,9 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from devices.convert import tflite
 from devices.convert.tflite.emitter import Emitter
-from devices.convert.tflite.layers import Layer
 from devices.convert.tflite.metadata import precision
-from devices.convert.tflite.network import Network
 from devices.convert.tflite.ranges import Ranges
 from devices.protocol import SiteTime
 
@@ -33,27 +31,11 @@ def profile(artefact: Path, *, model: Path, runs: int, threads: int) -> list[Sit
     content = artefact.read_bytes()
     network = tflite.read(onnx.load(str(model)))
     ranges = Ranges(network, None) if precision(content) == "int8" else None
-    parts = _sites(network)
+    parts = network.sites()
     files = [Emitter(part, ranges).run({}) for _, part in parts]
     whole, *times = _medians([content, *files], runs, threads)
     found = [SiteTime(site=key, ms=ms) for (key, _), ms in zip(parts, times, strict=True)]
     return [*found, SiteTime(site="", ms=max(whole - sum(times), 0.0))]
-
-
-def _sites(network: Network) -> list[tuple[str, Network]]:
-    """Each site of ``network`` as a network of its own, by key."""
-    writer = {name: layer for layer in network.layers for name in layer.outputs}
-    found = []
-    for layer in network.layers:
-        if layer.site is None:
-            continue
-        layers: tuple[Layer, ...] = (layer,)
-        before = writer.get(layer.inputs[0])
-        if before is not None and before.kind == "Conv":
-            layers = (before, layer)
-        part = Network(layers[0].inputs[0], layers, layer.outputs, network.shapes, ())
-        found.append((layer.site.key, part))
-    return found
 
 
 def _medians(files: list[bytes], runs: int, threads: int) -> list[float]:

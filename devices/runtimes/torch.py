@@ -7,7 +7,7 @@ import json
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from devices.attribution import site_times
 from devices.convert.tflite import Network, read_whole
 from devices.convert.tflite.arrangement import slice_bounds
 from devices.convert.tflite.layers import Layer, Window
+from devices.decode import decode_nodes
 from devices.errors import MeasurementFailed
 from devices.files import atomic
 from devices.memory import Buffer, place
@@ -47,11 +48,14 @@ class Torch(Runtime):
     def convert(
         self, model: Path, *, target: Target, out: Path, calibration: Calibration | None
     ) -> Artefact:
-        network = read_whole(onnx.load(str(model)))
+        graph = onnx.load(str(model))
+        network = read_whole(graph)
+        half = target.precision == "fp16"
+        detector = Detector(network, wide=decode_nodes(graph.graph) if half else None)
         image = torch.zeros(network.shapes[network.input])
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of its own deprecations
-            program = torch.export.export(_Detector(network), (image,))
+            program = torch.export.export(detector, (image,))
         program.example_inputs = None  # they would be pickled
         content = io.BytesIO()  # into a file it would write that file's name
         torch.export.save(program, content)
@@ -64,11 +68,11 @@ class Torch(Runtime):
 
     def open(self, artefact: Path, *, threads: int) -> _Session:
         torch.set_num_threads(threads)
-        return _Session(_load(artefact))
+        return _Session(load(artefact))
 
     def memory(self, artefact: Path, *, target: Target, threads: int) -> Memory:
         return memory_of.cpu(
-            artefact, target=target, threads=threads, planned=_arena_bytes(_load(artefact))
+            artefact, target=target, threads=threads, planned=_arena_bytes(load(artefact))
         )
 
     def profile(self, artefact: Path, *, model: Path, runs: int, threads: int) -> list[SiteTime]:
@@ -76,7 +80,7 @@ class Torch(Runtime):
             return []
         torch.set_num_threads(threads)
         network = read_whole(onnx.load(str(model)))
-        detector = _Detector(network)
+        detector = Detector(network)
         image = torch.full(network.shapes[network.input], 0.5)
         times: list[dict[str, float]] = []
         with torch.inference_mode():
@@ -90,9 +94,7 @@ class Torch(Runtime):
 class _Session:
     def __init__(self, program: torch.export.ExportedProgram) -> None:
         self._model: nn.Module | None = program.module()
-        (image,) = program.graph_signature.user_inputs
-        (node,) = (node for node in program.graph.nodes if node.name == image)
-        self.shape: tuple[int, ...] = tuple(node.meta["val"].shape)
+        self.shape = image_shape(program)
 
     def run(self, image: Image) -> list[NDArray[Any]]:
         if self._model is None:
@@ -104,17 +106,24 @@ class _Session:
         self._model = None
 
 
-class _Detector(nn.Module):
-    """A network as PyTorch runs it, layer by layer."""
+class Detector(nn.Module):
+    """A network as PyTorch runs it, layer by layer; image and outputs are float32.
 
-    def __init__(self, network: Network) -> None:
+    With ``wide`` everything is computed in float16 but the layers that it names.
+    """
+
+    def __init__(self, network: Network, *, wide: Collection[str] | None = None) -> None:
         super().__init__()
         self.network = network
         self.last = {name: n for n, layer in enumerate(network.layers) for name in layer.inputs}
+        self.types = [
+            torch.float32 if wide is None or layer.name in wide else torch.float16
+            for layer in network.layers
+        ]
         for n, layer in enumerate(network.layers):
             for i, value in enumerate(layer.operands):
                 if value is not None and np.issubdtype(value.dtype, np.floating):
-                    tensor = torch.from_numpy(np.array(value, np.float32))
+                    tensor = torch.from_numpy(np.array(value, np.float32)).to(self.types[n])
                     self.register_buffer(f"operand_{n}_{i}", tensor)
 
     def forward(self, image: Tensor, times: dict[str, float] | None = None) -> tuple[Tensor, ...]:
@@ -129,10 +138,10 @@ class _Detector(nn.Module):
             for name in set(layer.inputs):
                 if self.last[name] == n and name not in self.network.outputs:
                     del maps[name]
-        return tuple(maps[name] for name in self.network.outputs)
+        return tuple(_as(maps[name], torch.float32) for name in self.network.outputs)
 
     def _results(self, n: int, layer: Layer, maps: Mapping[str, Tensor]) -> list[Tensor]:
-        given = [maps[name] for name in layer.inputs]
+        given = [_as(maps[name], self.types[n]) for name in layer.inputs]
         if layer.site is not None:
             return [_ACTIVATIONS[layer.site.activation](given[0])]
         weights = {
@@ -142,6 +151,11 @@ class _Detector(nn.Module):
         }
         shapes = [self.network.shapes[name] for name in layer.outputs]
         return _LAYERS[layer.kind](layer, given, weights, shapes)
+
+
+def _as(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """``x`` in another type; no operator at all where it has that type."""
+    return x if x.dtype == dtype else x.to(dtype)
 
 
 _Weights = Mapping[int, Tensor]
@@ -159,6 +173,20 @@ def _conv(layer: Layer, maps: list[Tensor], weights: _Weights, _: _Shapes) -> li
     bias = weights.get(2)
     stride, dilation = window.stride, window.dilation
     return [functional.conv2d(x, weights[1], bias, stride, padding, dilation, group)]
+
+
+def _conv_transpose(
+    layer: Layer, maps: list[Tensor], weights: _Weights, _: _Shapes
+) -> list[Tensor]:
+    window = Window.of(layer, (weights[1].shape[2], weights[1].shape[3]))  # read without pads
+    return [functional.conv_transpose2d(maps[0], weights[1], weights.get(2), window.stride)]
+
+
+def _average_pool(layer: Layer, maps: list[Tensor], _: _Weights, __: _Shapes) -> list[Tensor]:
+    height, width = layer.attributes["kernel_shape"]
+    window = Window.of(layer, (height, width))
+    pads = window.pads[:2]  # read alike on both sides, and not counted
+    return [functional.avg_pool2d(maps[0], window.kernel, window.stride, pads, False, False)]
 
 
 def _max_pool(layer: Layer, maps: list[Tensor], _: _Weights, __: _Shapes) -> list[Tensor]:
@@ -205,8 +233,10 @@ def _softmax(layer: Layer, maps: list[Tensor], _: _Weights, __: _Shapes) -> list
 
 _LAYERS: dict[str, _Layer] = {
     "Add": _elementwise(torch.add),
+    "AveragePool": _average_pool,
     "Concat": lambda layer, maps, _, __: [torch.cat(maps, layer.attributes["axis"])],
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "Div": _elementwise(torch.div),
     "MatMul": _elementwise(torch.matmul),
     "MaxPool": _max_pool,
@@ -237,7 +267,14 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _load(artefact: Path) -> torch.export.ExportedProgram:
+def image_shape(program: torch.export.ExportedProgram) -> tuple[int, ...]:
+    """[1, 3, h, w] of the image that a program takes."""
+    (image,) = program.graph_signature.user_inputs
+    (node,) = (node for node in program.graph.nodes if node.name == image)
+    return tuple(node.meta["val"].shape)
+
+
+def load(artefact: Path) -> torch.export.ExportedProgram:
     """The program of an archive without pickles.
 
     Raises:

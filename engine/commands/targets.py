@@ -22,7 +22,8 @@ def run(options: argparse.Namespace) -> Outcome:
             table.add_column(heading, no_wrap=heading == "target")
         for target in targets.TARGETS:
             memory = f"{target.memory} ({target.memory_unit})"
-            table.add_row(target.id, target.title, target.kind, memory)
+            unsure = "" if target.verified else ", not yet verified on hardware"
+            table.add_row(target.id, target.title, target.kind + unsure, memory)
         Console().print(table)
 
     return {"schema": "actnas.targets/1", "targets": rows}, show

@@ -9,6 +9,7 @@ import numpy as np
 
 from devices.assignment import Assignment
 from devices.protocol import MeasureResult
+from engine.arms import ONE_TABLE
 from engine.costs import Composed, CostTable, arms, refit
 from engine.errors import Pending
 from engine.solvers import milp, pareto
@@ -155,6 +156,7 @@ def _row(
         "predicted_ratio": solution.latency_ratio,
         "predicted_memory_ratio": solution.memory_ratio,
         "measured_ratio": None,
+        "measured_ratio_one_table": None,
         "interval": None,
         "measured_memory_ratio": None,
         "pareto": False,
@@ -165,6 +167,7 @@ def _row(
     if result is not None and solution.assignment in measured:
         arm, base = result.arm(f"mix {solution.assignment.hash}"), result.arm(arms.BASELINE)
         row["measured_ratio"] = arm.ratio
+        row["measured_ratio_one_table"] = arm.details.get(ONE_TABLE)
         row["interval"] = [arm.ratio_interval.low, arm.ratio_interval.high]
         if arm.memory is not None and base.memory is not None:
             row["measured_memory_ratio"] = arm.memory.value / base.memory.value

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from devices.protocol import Arm, File, MeasureJob, Settings
 from devices.runtimes.base import sha256
+from devices.targets import Target
 from tests.devices import graphs
 
 SITES = tuple(f"{place}.act" for place in graphs.SITES)
 QUICK = Settings(min_blocks=2, max_blocks=2, rounds=3, warmup=1, max_seconds=20)
+
+
+def running(targets: Iterable[Target]) -> pytest.MarkDecorator:
+    """Parametrizes ``target``, each marked with what running (not converting) its files needs."""
+    return pytest.mark.parametrize(
+        "target",
+        [
+            pytest.param(target, id=target.id, marks=[pytest.mark.gpu] if is_gpu(target) else [])
+            for target in targets
+        ],
+    )
+
+
+def is_gpu(target: Target) -> bool:
+    return target.hardware == "gpu"
 
 
 def file(path: Path) -> File:

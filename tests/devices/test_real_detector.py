@@ -18,6 +18,7 @@ from devices.shapes import static_shapes
 from devices.targets import Target
 from engine import export, loading
 from engine.data import open_data
+from tests.devices import jobs
 
 SIZE = 160
 MIX = ("relu", "silu", "hardswish", "leaky_relu", "gelu", "elu", "relu6", "mish")
@@ -76,7 +77,7 @@ def test_every_shape_is_known(detector: Path) -> None:
     assert [out for node in model.graph.node for out in node.output if out not in shapes] == []
 
 
-@pytest.mark.parametrize("target", FP32, ids=lambda target: target.id)
+@jobs.running(FP32)
 def test_a_mix_runs_alike_everywhere(
     target: Target, detector: Path, images: NDArray[np.uint8], tmp_path: Path
 ) -> None:

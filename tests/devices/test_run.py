@@ -6,16 +6,16 @@ import numpy as np
 import onnx
 import pytest
 
-from devices import graph, targets
+from devices import graph
 from devices.errors import BadRequest, Unsupported
 from devices.protocol import Arm, File, MeasureResult
 from devices.run import run
 from devices.runtimes.base import sha256
-from devices.targets import TARGETS
+from devices.targets import TARGETS, Target
 from tests.devices import graphs, jobs
 
 MODELLED = [target.id for target in TARGETS if target.kind == "modelled"]
-by_id = pytest.mark.parametrize("target", [target.id for target in TARGETS])
+running = jobs.running(TARGETS)
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +23,16 @@ def _no_lasting_artefacts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACTNAS_ARTEFACTS", raising=False)
 
 
-@by_id
-def test_a_job_gives_a_whole_result(target: str, tmp_path: Path) -> None:
+@running
+def test_a_job_gives_a_whole_result(target: Target, tmp_path: Path) -> None:
     shares: list[float] = []
-    job = jobs.job(tmp_path, target, "relu", profile=True)
+    job = jobs.job(tmp_path, target.id, "relu", profile=True)
     result = run(job, progress=lambda share, text: shares.append(share))
 
     assert MeasureResult.model_validate_json(result.model_dump_json()) == result
-    assert (result.job_id, result.target, result.baseline) == ("job-1", target, "original")
-    assert result.kind == targets.get(target).kind
+    assert (result.job_id, result.target, result.baseline) == ("job-1", target.id, "original")
+    assert result.kind == target.kind
+    assert all(note in result.notes for note in [target.notes] if note)
     assert [arm.name for arm in result.arms] == ["original", "uniform:relu"]
     base, relu = result.arms
     assert (base.ratio, base.ratio_interval.low, base.ratio_interval.high) == (1, 1, 1)
@@ -40,7 +41,7 @@ def test_a_job_gives_a_whole_result(target: str, tmp_path: Path) -> None:
     for arm in result.arms:
         assert arm.latency_ms > 0
         assert arm.memory is not None
-        assert arm.memory.unit == targets.get(target).memory_unit
+        assert arm.memory.unit == target.memory_unit
         assert arm.profile is not None
         assert [entry.site for entry in arm.profile] == [*jobs.SITES, ""]
     assert shares == sorted(shares)
@@ -49,6 +50,7 @@ def test_a_job_gives_a_whole_result(target: str, tmp_path: Path) -> None:
         assert result.stopped in ("blocks", "interval", "time")
         assert all([len(block) for block in arm.samples_ms] == [3, 3] for arm in result.arms)
         assert len(result.provenance.machine["cpus_pinned"]) == 1
+        assert ("gpu" in result.provenance.machine) == jobs.is_gpu(target)
     else:
         assert result.stopped == "exact"
         assert all(arm.samples_ms == [] for arm in result.arms)

@@ -92,7 +92,8 @@ def test_modelled_figures_say_so_and_name_the_other_lowering(result: Result) -> 
     assert reference.latency_ratio == 1
     for arm in result.arms:
         assert arm.ratio_ci is None
-        assert "ratio_to_silu_table_baseline" in arm.details
+        assert arm.one_table_ratio is not None
+    assert "; SiLU lowered as LOGISTIC + MUL" in result.verdict.sentence
 
 
 def test_a_mix_meets_the_goal_and_was_composed_before(result: Result) -> None:
@@ -103,6 +104,8 @@ def test_a_mix_meets_the_goal_and_was_composed_before(result: Result) -> None:
     for candidate in result.candidates:
         if candidate.measured_ratio is not None:
             assert candidate.predicted_ratio == pytest.approx(candidate.measured_ratio, rel=0.02)
+            assert candidate.measured_ratio_one_table is not None
+            assert candidate.measured_ratio < candidate.measured_ratio_one_table <= 1.01
 
 
 def test_the_chosen_companions_describe_the_chosen_file(spec: SearchSpec, result: Result) -> None:

@@ -250,6 +250,34 @@ def test_an_original_that_is_all_relu_stands_for_uniform_relu() -> None:
     assert verdict.reasons == ["no candidate is faster; uniform ReLU: what the original is already"]
 
 
+@pytest.mark.parametrize(
+    ("mix", "relu", "said"),
+    [
+        (
+            (0.7, 0.95),
+            (0.8, 0.96),
+            "30 % faster (modelled; 5.0 % faster with SiLU as one table) on",
+        ),
+        ((1.0, 1.0), (0.999, 1.0), "No significant gain on cpu-openvino-fp32: uniform ReLU"),
+    ],
+)
+def test_a_verdict_on_an_npu_names_the_lowering_and_the_other_ratio(
+    mix: tuple[float, float], relu: tuple[float, float], said: str
+) -> None:
+    arms = [
+        arm(
+            name,
+            ratio,
+            width=None,
+            details={"lowering": "tflite", "ratio_to_silu_table_baseline": table},
+        )
+        for name, (ratio, table) in (("mix", mix), ("uniform:relu", relu))
+    ]
+    verdict = ask(*arms, kind="modelled")
+    assert verdict.sentence.startswith(said)
+    assert verdict.sentence.endswith("; SiLU lowered as LOGISTIC + MUL")
+
+
 def test_the_uploaded_file_decides_nothing() -> None:
     verdict = ask(arm("mix", 1.0), arm("uniform:relu", 1.0))
     assert verdict.chosen == "reference"

@@ -146,6 +146,7 @@ class TargetOut(Schema):
     memory_unit: str
     memory: str = Field(description="what the memory figure means")
     notes: str
+    verified: bool = Field(description="whether such hardware has passed the target's tests")
     offered: bool = Field(description="whether a device in service offers it now")
 
 

@@ -89,6 +89,7 @@ class Seen:
     high: float | None
     kind: str
     own: bool  # whether the mix was searched for this very target
+    one_table: float | None  # Ethos-U: the ratio with SiLU as one table in both models
 
 
 @dataclass(frozen=True)
@@ -217,13 +218,15 @@ def _seen(search: Search, digest: str, *, own: bool) -> Seen | None:
     for arm in search.result["arms"]:
         if arm["latency_ratio"] is not None and _hash(arm) == digest:
             low, high = arm["ratio_ci"] or (None, None)
-            return Seen(arm["latency_ratio"], low, high, kind, own)
+            one_table = arm["details"].get("ratio_to_silu_table_baseline")
+            return Seen(arm["latency_ratio"], low, high, kind, own, one_table)
     for candidate in search.result["candidates"]:
         if candidate["measured_ratio"] is not None and _hash(candidate) == digest:
             low, high = candidate["interval"] or (None, None)
             if kind == "modelled":
                 low = high = None
-            return Seen(candidate["measured_ratio"], low, high, kind, own)
+            one_table = candidate.get("measured_ratio_one_table")
+            return Seen(candidate["measured_ratio"], low, high, kind, own, one_table)
     return None
 
 

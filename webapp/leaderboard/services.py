@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from devices.targets import get as get_target
 from webapp.audit.choices import Action
 from webapp.audit.services import record
 from webapp.catalog.choices import Visibility
@@ -97,7 +98,7 @@ def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None
         "ratio_low": arm.ratio_ci[0] if arm.ratio_ci else None,
         "ratio_high": arm.ratio_ci[1] if arm.ratio_ci else None,
         "ratio_to_uploaded": _ratio_to(uploaded, arm),
-        "ratio_one_table": arm.details.get("ratio_to_silu_table_baseline"),
+        "ratio_one_table": arm.one_table_ratio,
         "memory": arm.memory,
         "memory_unit": arm.memory_unit or "",
         "memory_ratio": arm.memory_ratio,
@@ -105,7 +106,13 @@ def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None
         "sentence": result.verdict.sentence,
         "is_choice": arm.name == result.verdict.chosen,
         # Their details (raw samples, per class) stay in the search's own result.
-        "arms": [one.model_dump(mode="json", exclude={"details"}) for one in result.arms],
+        "arms": [
+            {
+                **one.model_dump(mode="json", exclude={"details"}),
+                "ratio_one_table": one.one_table_ratio,
+            }
+            for one in result.arms
+        ],
         "notes": result.notes,
         "public": request.visibility == Visibility.PUBLIC,
     }
@@ -125,10 +132,13 @@ def _ratio_to(uploaded: Arm | None, arm: Arm) -> float | None:
 
 
 def _device_model(search: Search, result: Result, arm: Arm) -> str:
-    """What was measured on: the lease's own record of its CPU, else the device's row."""
+    """What was measured on: the lease's own record of its GPU or CPU, else the device's row."""
     lease = result.provenance.leases.get(arm.lease or "")
-    cpu = lease.machine.get("cpu", {}) if lease and result.kind == "measured" else {}
-    recorded = cpu.get("model name")
+    machine = lease.machine if lease and result.kind == "measured" else {}
+    if get_target(result.target).hardware == "gpu":
+        recorded = machine.get("gpu", {}).get("name")
+    else:
+        recorded = machine.get("cpu", {}).get("model name")
     if recorded:
         return str(recorded)[:120]
     return search.device.model if search.device and search.device.model else "unknown"

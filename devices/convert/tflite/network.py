@@ -18,7 +18,8 @@ from devices.errors import BadRequest, Unsupported
 from devices.graph import Site, find_sites, label, opset
 
 _DEFAULT_DOMAINS = ("", "ai.onnx")
-_ANYWHERE = ("Conv", "MaxPool", "Resize")  # part of the network even where nothing follows them
+# Part of the network even where nothing follows them.
+_ANYWHERE = ("AveragePool", "Conv", "ConvTranspose", "MaxPool", "Resize")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,21 @@ class Network:
                 if layer.site.input in convolved:
                     owners.setdefault(layer.site.input, layer.site.key)
         return owners
+
+    def sites(self) -> list[tuple[str, Network]]:
+        """Each site as a network of its own, by key: the convolution before it, and itself."""
+        writer = {name: layer for layer in self.layers for name in layer.outputs}
+        found = []
+        for layer in self.layers:
+            if layer.site is None:
+                continue
+            layers: tuple[Layer, ...] = (layer,)
+            before = writer.get(layer.inputs[0])
+            if before is not None and before.kind == "Conv":
+                layers = (before, layer)
+            part = Network(layers[0].inputs[0], layers, layer.outputs, self.shapes, ())
+            found.append((layer.site.key, part))
+        return found
 
 
 def read(model: onnx.ModelProto) -> Network:

@@ -11,7 +11,7 @@ from devices.convert.tflite.algebra import Elementwise, MatMul, Quotient, Sigmoi
 from devices.convert.tflite.arrangement import Concat, Resize, Slice, Split
 from devices.convert.tflite.layers import Layer, Shape
 from devices.convert.tflite.shaping import Reshape, Transpose
-from devices.convert.tflite.windows import Conv, MaxPool
+from devices.convert.tflite.windows import Conv, ConvTranspose, Pool
 
 if TYPE_CHECKING:
     from devices.convert.tflite.emitter import Emitter
@@ -27,11 +27,13 @@ class Operator(Protocol):
 
 OPERATORS: dict[str, Operator] = {
     "Add": Elementwise("ADD", schema.AddOptionsT),
+    "AveragePool": Pool("AVERAGE_POOL_2D"),
     "Concat": Concat(),
     "Conv": Conv(),
+    "ConvTranspose": ConvTranspose(),
     "Div": Quotient(),
     "MatMul": MatMul(),
-    "MaxPool": MaxPool(),
+    "MaxPool": Pool("MAX_POOL_2D"),
     "Mul": Elementwise("MUL", schema.MulOptionsT),
     "Reshape": Reshape(),
     "Resize": Resize(),

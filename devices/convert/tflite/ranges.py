@@ -12,8 +12,11 @@ _FIXED_IMAGE = (0.0, 1.0)
 _FIXED_MAP = (-1.0, 7.0)
 _FIXED_BEFORE_ACTIVATION = (-8.0, 8.0)
 
-# Layers whose int8 kernels copy values: what goes in and what comes out share one quantisation.
-_COPYING = ("Concat", "MaxPool", "Reshape", "Resize", "Slice", "Split", "Transpose")
+# Layers whose int8 kernels copy values, or average them in their own steps: what goes in and what
+# comes out share one quantisation.
+_COPYING = (
+    *("AveragePool", "Concat", "MaxPool", "Reshape", "Resize", "Slice", "Split", "Transpose"),
+)
 # Layers whose int8 output TFLite fixes to 0 .. 1.
 _SHARES = ("Sigmoid", "Softmax")
 

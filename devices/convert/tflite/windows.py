@@ -150,8 +150,56 @@ def _split(emitter: Emitter, source: int, output: str, name: str, group: int) ->
     return parts
 
 
-class MaxPool:
-    """MAX_POOL_2D. TFLite cannot pad it in any other way than SAME."""
+class ConvTranspose:
+    """TRANSPOSE_CONV, of maps without padding: how some families enlarge a map."""
+
+    def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
+        weights, window = self._weights(layer), self._window(layer)
+        if layer.constant(2) is None and len(layer.operands) > 2:
+            raise NotOnNpu("its bias is not constant")
+        if _groups(layer) != 1 or window.dilation != (1, 1) or not window.unpadded:
+            raise NotOnNpu("groups, dilations and pads of a transposed convolution are not taken")
+        if any(layer.attributes.get("output_padding", ())) or "output_shape" in layer.attributes:
+            raise NotOnNpu("it states the size of its output")
+        _, channels, *size = inputs[0]
+        if weights.shape[0] != channels:
+            raise NotOnNpu(f"weights {weights.shape} do not fit {channels} input channels")
+        height, width = ((size[i] - 1) * window.stride[i] + window.kernel[i] for i in (0, 1))
+        return [(1, weights.shape[1], height, width)]
+
+    def emit(self, layer: Layer, emitter: Emitter) -> None:
+        weights = self._weights(layer)
+        window = self._window(layer)
+        output = layer.outputs[0]
+        options = schema.TransposeConvOptionsT()
+        options.strideH, options.strideW = window.stride
+        options.padding = schema.Padding.VALID
+        bias = layer.constant(2)
+        if bias is None:
+            bias = np.zeros(weights.shape[1], np.float32)
+        source = emitter.read(layer.inputs[0])
+        values = weights.transpose(1, 2, 3, 0)
+        constants = _constants(layer, emitter, output, values, bias, 0)
+        size = emitter.numbers(f"{output}#size", emitter.nhwc(output))
+        inputs = [size, constants[0], source, constants[1]]
+        emitter.writer.operator("TRANSPOSE_CONV", inputs, [emitter.write(output)], options)
+
+    def _weights(self, layer: Layer) -> NDArray[np.float32]:
+        weights = layer.constant(1)
+        if weights is None or weights.ndim != 4:
+            raise NotOnNpu("its weights are not a constant [in, out, height, width]")
+        return weights.astype(np.float32, copy=False)
+
+    def _window(self, layer: Layer) -> Window:
+        weights = self._weights(layer)
+        return Window.of(layer, (weights.shape[2], weights.shape[3]))
+
+
+class Pool:
+    """MAX_POOL_2D or AVERAGE_POOL_2D. TFLite cannot pad them in any other way than SAME."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
 
     def shapes(self, layer: Layer, inputs: Sequence[Shape]) -> list[Shape]:
         _, channels, *size = inputs[0]
@@ -163,6 +211,11 @@ class MaxPool:
         height, width = size
         if not (window.unpadded or window.same((height, width))):
             raise NotOnNpu(f"pads {window.pads} are neither none nor TFLite's SAME")
+        if layer.kind == "AveragePool" and not window.unpadded:
+            if layer.attributes.get("count_include_pad", 0):
+                raise NotOnNpu("it counts its padding in")
+            if window.pads[:2] != window.pads[2:]:
+                raise NotOnNpu(f"pads {window.pads} differ from side to side")
         return [(1, channels, *window.output((height, width)))]
 
     def emit(self, layer: Layer, emitter: Emitter) -> None:
@@ -174,7 +227,7 @@ class MaxPool:
         same = window.same((height, width))
         options.padding = schema.Padding.SAME if same else schema.Padding.VALID
         inputs = [emitter.read(layer.inputs[0])]
-        emitter.writer.operator("MAX_POOL_2D", inputs, [emitter.write(layer.outputs[0])], options)
+        emitter.writer.operator(self._kind, inputs, [emitter.write(layer.outputs[0])], options)
 
     def _window(self, layer: Layer) -> Window:
         height, width = layer.attributes["kernel_shape"]

@@ -14,6 +14,7 @@ from devices.convert.tflite.quantisation import Quantisation
 
 _FILE_ID = b"TFL3"
 _VERSION = 3
+_VERSIONS = {"TRANSPOSE_CONV": 3}  # the first that takes a bias
 _TYPES = {
     "int8": schema.TensorType.INT8,
     "int32": schema.TensorType.INT32,
@@ -128,7 +129,7 @@ def code_of(model: schema.ModelT, kind: str) -> int:
     code = schema.OperatorCodeT()
     code.builtinCode = builtin
     code.deprecatedBuiltinCode = min(builtin, 127)  # what readers of old files look at
-    code.version = 1
+    code.version = _VERSIONS.get(kind, 1)
     model.operatorCodes.append(code)
     return len(model.operatorCodes) - 1
 

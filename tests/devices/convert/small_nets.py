@@ -117,6 +117,32 @@ def every_layer(activation: str = "silu") -> onnx.ModelProto:
     return graph.swap(model, {f"act{i}": activation for i in range(4)})
 
 
+def resized(activation: str = "silu") -> onnx.ModelProto:
+    """An average pooling as YOLOv9 has it and a transposed convolution as YOLOv6 has it, each
+    between sites; 16 x 16 maps."""
+    net = Net(1, 3, 32, 32)
+    x = net.silu("act0", net.conv("conv0", "images", (3, 8), stride=2))
+    pool: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [1, 1], "pads": [0, 0, 0, 0]}
+    (x,) = net.op("AveragePool", "pool", x, **pool, count_include_pad=1)
+    x = net.silu("act1", net.conv("conv1", x, (8, 8), stride=2))
+    (x,) = net.op(
+        "AveragePool", "padded", x, kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1]
+    )
+    weights = net.random.normal(0, 0.4, (8, 6, 2, 2)).astype(np.float32)
+    bias = net.random.normal(0, 0.3, 6).astype(np.float32)
+    (x,) = net.op(
+        "ConvTranspose",
+        "larger",
+        x,
+        net.constant("larger.weight", weights),
+        net.constant("larger.bias", bias),
+        kernel_shape=[2, 2],
+        strides=[2, 2],
+    )
+    model = net.model(net.conv("last", net.silu("act2", net.conv("conv2", x, (6, 8))), (8, 5)))
+    return graph.swap(model, {f"act{i}": activation for i in range(3)})
+
+
 def chunk_as_slices() -> onnx.ModelProto:
     """torch's chunk() as its exporter writes it: bounds computed from the shape by other nodes."""
     net = Net(1, 3, 32, 32)

@@ -180,8 +180,8 @@ def test_attention_needs_no_more_than_its_products_and_turned_heads() -> None:
     assert names.count("TRANSPOSE") == 4 + 1  # and the graph's output, back to channels first
 
 
-@pytest.mark.parametrize("net", [small_nets.attention, small_nets.grouped])
-def test_int8_attention_and_groups_compute_what_onnx_does(net: Any) -> None:
+@pytest.mark.parametrize("net", [small_nets.attention, small_nets.grouped, small_nets.resized])
+def test_int8_attention_groups_and_resizing_compute_what_onnx_does(net: Any) -> None:
     model = net()
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (8, *_shape(model)[1:]), np.uint8)
@@ -195,7 +195,7 @@ def test_int8_attention_and_groups_compute_what_onnx_does(net: Any) -> None:
 
 @pytest.mark.parametrize("activation", activations.NAMES)
 def test_fp32_computes_what_onnx_does(activation: str) -> None:
-    nets = (small_nets.every_layer, small_nets.grouped)
+    nets = (small_nets.every_layer, small_nets.grouped, small_nets.resized)
     for model in (*(net(activation) for net in nets), small_nets.attention()):
         interpreter = Interpreter(model_content=tflite.convert_whole(model, images=None))
         interpreter.allocate_tensors()
@@ -214,6 +214,26 @@ def test_a_whole_file_names_the_operator_that_it_cannot_write() -> None:
     (x,) = net.op("ReduceMean", "mean", net.conv("conv0", "images", (3, 4)))
     with pytest.raises(Unsupported, match=r"TFLite: operator ReduceMean \(node mean\)"):
         tflite.convert_whole(net.model(x), images=None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "reason"),
+    [
+        ("AveragePool", {"count_include_pad": 1, "pads": [1] * 4}, "counts its padding in"),
+        ("AveragePool", {"pads": [0, 0, 1, 1], "kernel_shape": [2, 2]}, "differ from side to side"),
+        ("ConvTranspose", {"pads": [1] * 4}, "pads of a transposed convolution"),
+        ("ConvTranspose", {"output_padding": [1, 1], "strides": [2, 2]}, "size of its output"),
+    ],
+)
+def test_a_form_that_tflite_would_compute_otherwise_is_refused(
+    kind: str, attributes: dict[str, Any], reason: str
+) -> None:
+    net = Net(1, 4, 16, 16)
+    weights = [net.constant("weights", np.ones((4, 4, 3, 3), np.float32))]
+    given = {"kernel_shape": [3, 3], "strides": [1, 1], **attributes}
+    (x,) = net.op(kind, "odd", "images", *(weights if kind == "ConvTranspose" else []), **given)
+    with pytest.raises(Unsupported, match=rf"{kind} \(node odd\).*{reason}"):
+        tflite.convert(net.model(net.conv("last", x, (4, 4))), lowering="tflite")
 
 
 def test_it_refuses_an_image_of_open_size() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,6 +203,16 @@ def test_it_refuses_a_model_that_falls_back_to_the_cpu(tmp_path: Path) -> None:
         Unsupported, match=r"cannot run MaxPool \(writes tall\).*fall back to the CPU"
     ):
         _estimate(path, {}, tmp_path)
+
+
+@pytest.mark.parametrize("net", [small_nets.grouped, small_nets.attention, small_nets.resized])
+def test_every_ethos_u_places_what_families_are_made_of(
+    net: Callable[[], onnx.ModelProto], tmp_path: Path
+) -> None:
+    """Groups, attention, average pooling, transposed convolution: nothing is left to the CPU."""
+    path = _save(net(), tmp_path)
+    for target in (t for t in targets.TARGETS if t.runtime == "ethos_u"):
+        assert _estimate(path, {}, tmp_path, target).latency_ms > 0
 
 
 def test_a_refused_model_leaves_no_file(tmp_path: Path) -> None:

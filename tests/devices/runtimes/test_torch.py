@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -9,6 +12,7 @@ from devices import targets
 from devices.errors import MeasurementFailed
 from devices.runtimes import get
 from tests.devices import graphs
+from tests.devices.convert import small_nets
 
 TARGET = targets.get("cpu-torch-fp32")
 
@@ -29,6 +33,18 @@ def test_the_archive_does_not_depend_on_its_name(tmp_path: Path) -> None:
         for name in ("one.pt2", "another.pt2")
     }
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("net", [small_nets.every_layer, small_nets.attention, small_nets.resized])
+def test_every_layer_computes_what_onnx_does(
+    net: Callable[[], onnx.ModelProto], tmp_path: Path
+) -> None:
+    path = graphs.save(net(), tmp_path / "net.onnx")
+    artefact = get(TARGET).convert(path, target=TARGET, out=tmp_path / "a.pt2", calibration=None)
+    session = get(TARGET).open(artefact.path, threads=1)
+    image = np.random.default_rng(0).random(session.shape, np.float32)
+    (wanted,) = get(targets.get("cpu-onnxruntime-fp32")).open(path, threads=1).run(image)
+    np.testing.assert_allclose(session.run(image)[0], wanted, atol=1e-4)
 
 
 def test_threads_are_those_asked_for(tmp_path: Path) -> None:

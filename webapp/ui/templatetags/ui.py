@@ -122,8 +122,20 @@ def kind_badge(kind: str) -> SafeString:
 
 @register.filter
 def target_kind(target: Target) -> SafeString:
-    """The badge of a target's kind."""
-    return kind_badge(target.kind)
+    """The badge of a target's kind, and one if no such hardware has run the target yet."""
+    return format_html("{}{}", kind_badge(target.kind), unverified(target))
+
+
+@register.filter
+def unverified(target: Target | None) -> SafeString | str:
+    """A badge for a target whose code no such hardware has run yet, else nothing."""
+    if target is None or target.verified:
+        return ""
+    return format_html(
+        ' <span class="badge unverified" title="{}">{}</span>',
+        "Its code is complete, but no machine with this hardware has passed its tests",
+        "not yet verified on hardware",
+    )
 
 
 @register.simple_tag(takes_context=True)
