@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 LOCAL = "unix:///var/run/docker.sock"
 TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
 ANSWER_S = 20.0  # an engine that does not answer a request within this time is away
+_ANY_VERSION = "1.41"  # of the API; what the engine speaks is asked before it is spoken
 _CONNECT_S = 10.0
 _HOST = r"(?P<host>[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:]+\])"
 _PORT = r":(?P<port>[0-9]{1,5})"
@@ -114,8 +115,17 @@ class Engine:
                 if not path.is_file():
                     raise DeviceNotReady(f"the TLS folder of the Docker engine has no {path.name}")
             tls = TLSConfig(client_cert=(str(cert), str(key)), ca_cert=str(ca), verify=True)
+
+        def made(version: str) -> DockerClient:
+            client = docker.DockerClient(address, version=version, timeout=ANSWER_S, tls=tls)
+            # Else a bundle of certificates in the environment stands in for the engine's own.
+            client.api.trust_env = False
+            return client
+
         try:
-            client = docker.DockerClient(address, version="auto", timeout=ANSWER_S, tls=tls)
+            with closing(made(_ANY_VERSION)) as asking:
+                version = asking.api.version(api_version=False)["ApiVersion"]
+            client = made(version)
         except (DockerException, RequestException, OSError) as error:
             raise DeviceNotReady(f"no Docker engine answers: {cause_of(error)}") from None
         try:

@@ -13,7 +13,7 @@ import pytest
 
 from devices import HARNESS_VERSION
 from devices.confinement import Limits
-from devices.transports.docker import Setup
+from devices.transports.containers import Setup
 from tests import machine
 from tools import images as builder
 

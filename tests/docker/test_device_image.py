@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from devices import HARNESS_VERSION, targets
-from devices.transports.docker import image_name
+from devices.transports.containers import image_name
 from tests.docker.conftest import PREFIX
 from tools import images
 

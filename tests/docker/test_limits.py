@@ -12,7 +12,7 @@ import pytest
 from devices.confinement import Confinement, Limits, missing
 from devices.protocol import MeasureJob
 from devices.transports import docker as transport
-from devices.transports.docker import USER, Setup, stated
+from devices.transports.containers import USER, Setup, stated
 from tests.devices import jobs
 from tests.docker.conftest import left
 from tests.docker.test_transport import ENDLESS

@@ -30,8 +30,9 @@ from devices.errors import (
 )
 from devices.protocol import Arm, MeasureJob, Settings
 from devices.run import run as run_here
+from devices.transports import containers
 from devices.transports import docker as transport
-from devices.transports.docker import Setup
+from devices.transports.containers import Setup
 from tests.conftest import ROOT
 from tests.devices import jobs
 from tests.docker.conftest import Build, left
@@ -211,9 +212,9 @@ def test_nothing_outlives_a_killed_transport(
     code = (
         "import sys; from pathlib import Path\n"
         "from devices.confinement import Limits; from devices.protocol import MeasureJob\n"
-        "from devices.transports import docker\n"
-        "limits = Limits(cpuset='0', memory_mib=1024)\n"
-        "mine = docker.Setup(images=sys.argv[2], site=sys.argv[3], owner='him', limits=limits)\n"
+        "from devices.transports import containers, docker\n"
+        "cage = Limits(cpuset='0', memory_mib=1024)\n"
+        "mine = containers.Setup(images=sys.argv[2], site=sys.argv[3], owner='him', limits=cage)\n"
         "docker.run(MeasureJob.model_validate_json(Path(sys.argv[1]).read_text()), timeout_s=300,"
         " setup=mine, progress=lambda share, text: print(text, flush=True))"
     )
@@ -227,15 +228,15 @@ def test_nothing_outlives_a_killed_transport(
     while not process.stdout.readline().startswith("block"):
         assert process.poll() is None
     (container,) = left(engine, setup)
-    assert transport.sweep(setup, is_over=lambda owner: owner == "somebody else") == 0
+    assert containers.sweep(setup, is_over=lambda owner: owner == "somebody else") == 0
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 15
     while engine.api.inspect_container(container)["State"]["Running"]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert transport.sweep(replace(setup, site="another"), is_over=lambda owner: True) == 0
-    assert transport.sweep(setup, is_over=lambda owner: owner == "him") == 1
+    assert containers.sweep(replace(setup, site="another"), is_over=lambda owner: True) == 0
+    assert containers.sweep(setup, is_over=lambda owner: owner == "him") == 1
 
 
 def _large(path: Path) -> Path:

@@ -23,7 +23,7 @@ from webapp.pool.services import host_lease
 
 if TYPE_CHECKING:
     from devices.protocol import MeasureJob, MeasureResult
-    from devices.transports.docker import Setup
+    from devices.transports.containers import Setup
     from webapp.jobs.context import JobContext
 
 log = logging.getLogger(__name__)
@@ -75,10 +75,10 @@ def _locally(
 def _in_container(
     job: MeasureJob, device: Device, context: JobContext, exclusive: bool
 ) -> MeasureResult:
-    from devices.transports import docker
+    from devices.transports import containers, docker
 
     setup = setup_of(device, owner=this_process())
-    docker.look(setup, targets.get(job.target))  # nobody waits for a host whose engine is away
+    containers.look(setup, targets.get(job.target))  # nobody waits for a host whose engine is away
     with host_lease(context, device=device, exclusive=exclusive):
         return docker.run(
             job,
@@ -91,7 +91,7 @@ def _in_container(
 
 def setup_of(device: Device, *, owner: str) -> Setup:
     """How the containers of a Docker device are made; ``owner`` is the process that makes them."""
-    from devices.transports.docker import Setup
+    from devices.transports.containers import Setup
 
     limits = Limits(cpuset=device.cpuset)
     if device.memory_mib is not None:
@@ -133,11 +133,11 @@ def sweeping(host: Host) -> Callable[[], None]:
 
 
 def _sweep(setups: list[Setup]) -> None:
-    from devices.transports import docker
+    from devices.transports import containers
 
     for setup in setups:
         try:
-            count = docker.sweep(setup, is_over=lambda who: is_here(who) and not is_alive(who))
+            count = containers.sweep(setup, is_over=lambda who: is_here(who) and not is_alive(who))
         except DeviceNotReady as error:
             log.debug("containers are not swept: %s", error)  # its jobs say so where people look
         else:

@@ -8,7 +8,7 @@ import pytest
 
 from devices import targets
 from devices.errors import BadRequest, DeviceNotReady
-from devices.transports import docker
+from devices.transports import containers
 from devices.transports.engines import Engine
 
 TLS = Path("/etc/actnas/tls")
@@ -62,9 +62,9 @@ def test_an_engine_that_is_away_is_not_ready(address: str, said: str, tmp_path: 
     (tmp_path / "file.sock").touch()
     (tmp_path / "ca.pem").touch()
     tls = tmp_path if address.startswith("tcp") else None
-    setup = docker.Setup(engine=Engine(address.format(folder=tmp_path), tls))
+    setup = containers.Setup(engine=Engine(address.format(folder=tmp_path), tls))
     with pytest.raises(DeviceNotReady) as caught:
-        docker.look(setup, targets.get("cpu-onnxruntime-fp32"))
+        containers.look(setup, targets.get("cpu-onnxruntime-fp32"))
     assert said in str(caught.value)
     assert str(tmp_path) not in str(caught.value)  # users read it
     assert "\n" not in str(caught.value)
