@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -66,6 +68,16 @@ class MeasureJob(_Document):
     )
 
 
+def content_hash(job: MeasureJob) -> str:
+    """sha256 (hex) over what a job asks for, wherever its files lie."""
+    document = job.model_dump(mode="json", exclude={"keep_files"})
+    for arm in document["arms"]:
+        del arm["file"]["path"]
+    if document["calibration"]:
+        del document["calibration"]["path"]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
 class Interval(_Document):
     """A 95 % interval."""
 
@@ -114,6 +126,21 @@ class Provenance(_Document):
     seconds: float
 
 
+class Noise(_Document):
+    """How quiet a lease was: see :mod:`devices.noise`."""
+
+    floor: float = Field(description="no ratio this close to 1 is called faster or slower")
+    source: Literal["device", "lease"] = Field(
+        description="whose A/A comparisons made the floor: the device's checks, or the lease's own"
+    )
+    checks: int = Field(description="how many A/A comparisons made it")
+    noisy: bool = Field(description="whether the lease tells a model from itself, measured twice")
+    set_aside: list[float] = Field(
+        default_factory=list,
+        description="the A/A ratio of each lease that was noisy and measured again",
+    )
+
+
 class MeasureResult(_Document):
     protocol: Literal[1] = PROTOCOL
     job_id: str
@@ -123,6 +150,7 @@ class MeasureResult(_Document):
     arms: list[ArmResult]
     stopped: Literal["interval", "time", "blocks", "exact"]
     notes: list[str] = Field(default_factory=list)
+    noise: Noise | None = Field(default=None, description="None where modelled, or not judged")
     provenance: Provenance
 
     def arm(self, name: str) -> ArmResult:

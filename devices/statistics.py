@@ -1,9 +1,10 @@
-"""What samples say: paired ratios with intervals, the noise floor, ranks with ties."""
+"""What samples say: paired ratios with intervals, noise floor, *faster*, ranks with ties."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from devices.errors import BadRequest
 
 RESAMPLES = 2000
 MODELLED_TIE = 0.01  # a cost model says nothing about differences of a percent
+FLOOR_OF = 50  # latest A/A checks that make a device's noise floor
+ENOUGH_CHECKS = 20  # with fewer, a lease's own A/A pair stands in for the device's floor
 _NORMAL = 1.96
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 _Samples = Sequence[Sequence[float]]
@@ -117,6 +120,30 @@ def noise_floor(aa_ratios: Sequence[float]) -> float:
         raise BadRequest("no A/A measurement: a noise floor needs at least one")
     away = np.abs(np.asarray(aa_ratios, dtype=np.float64) - 1.0)
     return float(np.quantile(away, 0.95, method="higher"))
+
+
+def device_floor(aa_ratios: Sequence[float]) -> float | None:
+    """The noise floor of a device with these A/A checks, from old to new.
+
+    That of its latest ``FLOOR_OF``; None with fewer than ``ENOUGH_CHECKS``.
+    """
+    latest = aa_ratios[-FLOOR_OF:]
+    return noise_floor(latest) if len(latest) >= ENOUGH_CHECKS else None
+
+
+Claim = Literal["faster", "slower", "same"]
+
+
+def claim(ratio: float, *, low: float, high: float, floor: float) -> Claim:
+    """What a ratio to the baseline allows to be said. Every *faster* of the project is this one.
+
+    ``faster`` or ``slower`` only if the 95 % interval excludes 1 AND |ratio - 1| exceeds the noise
+    floor; ``same`` otherwise. For a modelled ratio both ends are the ratio itself and ``floor`` is
+    ``MODELLED_TIE``.
+    """
+    if low <= 1.0 <= high or abs(ratio - 1.0) <= floor:
+        return "same"
+    return "faster" if ratio < 1.0 else "slower"
 
 
 @dataclass(frozen=True)

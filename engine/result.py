@@ -186,7 +186,13 @@ class Result(Document):
     chosen: list[Chosen]
     verdict: Verdict
     training: TrainingFacts | None = None
-    noise_floor: float = Field(default=0.0, description="largest |ratio - 1| of A/A runs")
+    noise_floor: float = Field(
+        default=0.0, description="no ratio this close to 1 is called faster; 0 where modelled"
+    )
+    noisy: bool = Field(
+        default=False,
+        description="whether the published lease told a model from itself, in its repetition, too",
+    )
     provenance: Provenance
     stages_s: dict[str, float] = Field(description="seconds each stage took, in order")
     notes: list[str] = Field(default_factory=list)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from devices.protocol import MeasureJob
+from devices.transports.bundle import Bundle, Results
 from engine.documents import AssignmentDocument
 from engine.remote.event import Event
 from engine.result import Result
@@ -21,6 +22,8 @@ _WRITTEN: Literal["serialization"] = "serialization"
 _READ: Literal["validation"] = "validation"
 DOCUMENTS: dict[str, tuple[type[BaseModel], Literal["serialization", "validation"]]] = {
     "assignment": (AssignmentDocument, _READ),
+    "bundle": (Bundle, _WRITTEN),
+    "bundle-results": (Results, _WRITTEN),
     "job": (MeasureJob, _READ),
     "result": (Result, _WRITTEN),
     "summary": (Summary, _WRITTEN),

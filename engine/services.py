@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from devices import hostlock
+from devices import hostlock, noise
 from devices.protocol import MeasureJob, MeasureResult
 
 if TYPE_CHECKING:
@@ -81,7 +81,14 @@ class LocalServices:
         def progress(fraction: float, message: str) -> None:
             self.emit(Event("measure", "progress", message, fraction))
 
-        return local.run(job, timeout_s=self._timeout_s, progress=progress)
+        def pause(seconds: float) -> None:
+            progress(0.0, f"a noisy lease: measured again in {seconds:.0f} s")
+            time.sleep(seconds)
+
+        def measure() -> MeasureResult:
+            return local.run(job, timeout_s=self._timeout_s, progress=progress)
+
+        return noise.settled(measure, checks=(), pause=pause)
 
     def train(self, spec: TrainingSpec) -> Path:
         from engine import training

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from devices import statistics
+from devices.statistics import MODELLED_TIE
 from engine import arms as naming
 from engine.arms import Arm, Limits
 from engine.documents import Document, FiguresKind
 from engine.errors import EngineError
-
-MODELLED_TIE = 0.01  # modelled figures closer than this are equal
 
 # How an NPU target's option "lowering" turns SiLU into operators: most of what a ratio says there.
 LOWERINGS = {"tflite": "LOGISTIC + MUL", "table": "one table"}
@@ -52,11 +52,10 @@ def decide(
 ) -> Verdict:
     """The verdict over the arms of one search on one target.
 
-    ``noise_floor`` is the largest deviation from 1 that A/A runs of the device show (0 where
+    ``noise_floor`` is how far from 1 the ratio of a model to itself gets on this device (0 where
     modelled); ``images`` is the size of the test split behind the mAP figures. Losses must have
     been filled in; an arm without one is within no loss limit.
-    Measured *faster* means that the whole interval lies below 1, modelled that the ratio lies more
-    than 1 % below 1.
+    *Faster* is what :func:`devices.statistics.claim` calls so.
 
     Raises:
         EngineError: figures are emulated, or a measured ratio has no interval.
@@ -94,20 +93,21 @@ class _Case:
             return self._cost_study()
         fast = [a for a in self.candidates if self.faster(a)]
         within = [a for a in fast if self.broken(a) is None]
-        if not within:
+        if within:
+            return self._choose(within)
+        below = [a for a in self.candidates if self.below_floor(a) and self.broken(a) is None]
+        if not below:
             return self._no_gain(fast)
-        best = min(within, key=ratio)
-        if self.kind == "measured" and 1 - ratio(best) < self.floor:
-            return self._say(
-                "inconclusive",
-                self.keep,
-                f"No claim on {self.target}: the gain of {best.name} is below the noise floor",
-                [
-                    f"{best.name}: {self.gain(best)}, but two runs of the same model differ by up "
-                    f"to {100 * self.floor:.1f} % on this device"
-                ],
-            )
-        return self._choose(within)
+        best = min(below, key=ratio)
+        return self._say(
+            "inconclusive",
+            self.keep,
+            f"No claim on {self.target}: the gain of {best.name} is below the noise floor",
+            [
+                f"{best.name}: {self.gain(best)}; two runs of the same model differ by up "
+                f"to {100 * self.floor:.1f} % on this device"
+            ],
+        )
 
     def _choose(self, within: list[Arm]) -> Verdict:
         mixes = [a for a in within if a.is_mix]
@@ -189,11 +189,20 @@ class _Case:
             }
         )
 
+    def claim(self, arm: Arm) -> statistics.Claim:
+        """What may be said of the arm against the standard activation."""
+        modelled = self.kind == "modelled"
+        low, high = (ratio(arm), ratio(arm)) if modelled else interval(arm)
+        floor = MODELLED_TIE if modelled else self.floor
+        return statistics.claim(ratio(arm), low=low, high=high, floor=floor)
+
     def faster(self, arm: Arm) -> bool:
         """Whether the arm is faster than the standard activation, surely."""
-        if self.kind == "modelled":
-            return ratio(arm) < 1 - MODELLED_TIE
-        return interval(arm)[1] < 1
+        return self.claim(arm) == "faster"
+
+    def below_floor(self, arm: Arm) -> bool:
+        """Whether the interval lies below 1, but nearer to it than the device can tell."""
+        return self.kind == "measured" and interval(arm)[1] < 1 and not self.faster(arm)
 
     def as_good(self, uniform: Arm, mix: Arm) -> bool:
         """Whether the uniform model may stand for the mix: it is faster, or as fast and no lossier
@@ -231,15 +240,20 @@ class _Case:
         if self.kind == "modelled":
             table = arm.one_table_ratio
             beside = "" if table is None else f"; {_percent(table)} with SiLU as one table"
+            if self.claim(arm) == "same":
+                return (
+                    f"ratio {ratio(arm):.3f} (modelled{beside}) is within {MODELLED_TIE:.0%} of 1"
+                )
             return f"{_percent(ratio(arm))} (modelled{beside})"
         percent = 100 * (1 - ratio(arm))
         word = "faster" if percent >= 0 else "slower"
         number = _percent(ratio(arm)).removesuffix(f" {word}")
-        low, high = (100 * (1 - x) for x in reversed(interval(arm)))
-        if low >= 0 or high <= 0:
-            low, high = sorted((abs(low), abs(high)))
+        if self.claim(arm) != "same":
+            low, high = sorted(abs(100 * (1 - x)) for x in interval(arm))
             return f"{number} ({low:.1f}-{high:.1f}) {word}"
-        return f"ratio {ratio(arm):.3f} ({interval(arm)[0]:.3f}-{interval(arm)[1]:.3f}) reaches 1"
+        low, high = interval(arm)
+        text = f"ratio {ratio(arm):.3f} ({low:.3f}-{high:.3f})"
+        return f"{text} reaches 1" if low <= 1 <= high else f"{text} is within the noise floor"
 
     def accuracy(self, arm: Arm) -> str:
         """The accuracy figure in words: "mAP50-95 -0.002 (-0.005 to +0.001), n = 300 images"."""

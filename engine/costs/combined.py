@@ -74,11 +74,13 @@ def fill(setup: Setup) -> CostTable:
 
 
 def _profiles(setup: Setup) -> tuple[CostTable, float]:
-    """The profile table, and by how much the ratio of an A/A pair is away from 1."""
+    """The profile table, and the noise floor: the device's, else that of its A/A pair."""
     named = uniform_profile.assignments(setup.original, setup.activations)
     named[arms.AGAIN] = setup.original
     result = setup.run("cost-profiles", named, profile=True)
     table = uniform_profile.table(result, original=setup.original, activations=setup.activations)
+    if result.noise is not None:
+        return table, result.noise.floor
     return table, abs(arms.find(result, arms.AGAIN).ratio - 1.0)
 
 

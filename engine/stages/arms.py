@@ -24,6 +24,7 @@ from engine.stages import distortion
 from engine.stages.context import FINAL, Context
 from engine.training.run import EXPORTED, WEIGHTS, read_summary
 
+AGAIN = "reference again"  # the A/A arm of the final measurement
 MIN_BOXES = 20  # a class with fewer test boxes is left out of mAP, by name
 
 
@@ -136,14 +137,17 @@ def scorable(
 
 
 def measure(context: Context, converted: dict[str, Any]) -> MeasureResult:
-    """The final paired measurement of every arm's own file against the reference arm, one lease."""
+    """The final paired measurement of every arm's own file against the reference arm, one lease.
+
+    The reference arm is in it twice (A/A): whether the lease was quiet shows in the lease itself.
+    """
+    files = {name: context.file(facts) for name, facts in converted["arms"].items()}
+    if context.target.kind == "measured":
+        files[AGAIN] = files[REFERENCE]
     job = MeasureJob(
         id=FINAL,
         target=context.spec.target,
-        arms=[
-            JobArm(name=name, file=context.file(facts), ready=True)
-            for name, facts in converted["arms"].items()
-        ],
+        arms=[JobArm(name=name, file=file, ready=True) for name, file in files.items()],
         baseline=REFERENCE,
         settings=context.lease(half_width=0.004, number=2),
     )

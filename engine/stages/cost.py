@@ -6,6 +6,7 @@ from typing import Any
 
 import onnx
 
+from devices import noise
 from engine import costs
 from engine.costs import arms, step_memory
 from engine.stages.context import Context
@@ -14,7 +15,10 @@ AGAIN = arms.AGAIN
 
 
 def run(context: Context) -> dict[str, Any]:
-    """``{"table", "noise_floor", "leases"}``: an A/A pair stands beside the table's own arms."""
+    """``{"table", "noise_floor", "leases"}``: an A/A pair stands beside the table's own arms.
+
+    The floor is the device's where its checks are enough for one, else the pair's; 0 if modelled.
+    """
     way = costs.choose(
         context.target,
         recipe=context.spec.recipe,
@@ -37,10 +41,9 @@ def run(context: Context) -> dict[str, Any]:
     if context.spec.max_memory_ratio is not None and context.target.runs_onnx:
         int8 = context.target.precision == "int8"
         table = step_memory.fill(table, onnx.load(context.base.path), int8=int8)
-    floor = abs(result.arm(AGAIN).ratio - 1.0) if measured else 0.0
     return {
         "table": table.to_json(),
-        "noise_floor": floor,
+        "noise_floor": noise.floor_of(result),
         "leases": {job.id: result.provenance.model_dump(mode="json")},
         "notes": result.notes,
     }

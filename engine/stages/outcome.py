@@ -55,6 +55,8 @@ def build(context: Context, found: Findings) -> Result:
     """The result document; ``stages_s`` is filled in by the caller."""
     final = MeasureResult.model_validate(found.final)
     arms = [_arm(context, name, found, final) for name in found.named]
+    noise = final.noise
+    floor = found.cost["noise_floor"] if noise is None else noise.floor
     limits = Limits(
         max_map_loss=context.spec.max_map_loss,
         max_latency_ratio=context.spec.max_latency_ratio,
@@ -65,7 +67,7 @@ def build(context: Context, found: Findings) -> Result:
         limits=limits,
         target=context.spec.target,
         kind=context.target.kind,
-        noise_floor=found.cost["noise_floor"],
+        noise_floor=floor,
         images=found.scores["images"] if found.scores else None,
     )
     leases = {**found.cost["leases"], **found.chosen["leases"]}
@@ -97,7 +99,8 @@ def build(context: Context, found: Findings) -> Result:
         chosen=[_chosen(context, arm, found) for arm in arms if arm.is_mix],
         verdict=answer,
         training=_training(context, found),
-        noise_floor=found.cost["noise_floor"],
+        noise_floor=floor,
+        noisy=noise is not None and noise.noisy,
         provenance=Provenance(
             machine={
                 "system": platform.platform(),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from devices import statistics
 from devices.errors import BadRequest
-from devices.statistics import Ranked, noise_floor, ranks, ratio
+from devices.statistics import Ranked, claim, device_floor, noise_floor, ranks, ratio
 
 Samples = list[list[float]]
 
@@ -100,6 +100,35 @@ def test_noise_floor_is_the_largest_of_few() -> None:
     assert noise_floor([1.004, 0.993, 1.001]) == pytest.approx(0.007)
     with pytest.raises(BadRequest, match="at least one"):
         noise_floor([])
+
+
+def test_a_device_has_a_floor_from_its_latest_checks_once_they_are_enough() -> None:
+    assert device_floor([1.5] * 19) is None
+    assert device_floor([1.001] * 20) == pytest.approx(0.001)
+    # Of 50 the 95th percentile leaves two out; the 51st from the end is forgotten.
+    assert device_floor([2.0, *[1.001] * 48, 0.9, 1.2]) == pytest.approx(0.001)
+    assert device_floor([2.0, *[1.001] * 47, 0.98, 0.9, 1.2]) == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "floor", "said"),
+    [
+        (0.90, 0.89, 0.91, 0.01, "faster"),
+        (1.10, 1.09, 1.11, 0.01, "slower"),
+        (0.90, 0.79, 1.01, 0.01, "same"),  # the interval holds 1
+        (0.90, 0.80, 1.00, 0.01, "same"),
+        (0.99, 0.985, 0.995, 0.02, "same"),  # surely below 1, but nearer than the floor
+        (0.981, 0.975, 0.985, 0.02, "same"),
+        (1.01, 1.005, 1.015, 0.02, "same"),
+        (0.999, 0.998, 0.9995, 0.0, "faster"),
+        (0.985, 0.985, 0.985, 0.01, "faster"),  # modelled
+        (0.995, 0.995, 0.995, 0.01, "same"),
+    ],
+)
+def test_faster_needs_the_interval_and_the_noise_floor(
+    ratio: float, low: float, high: float, floor: float, said: str
+) -> None:
+    assert claim(ratio, low=low, high=high, floor=floor) == said
 
 
 def test_noise_floor_leaves_out_the_worst_of_many() -> None:

@@ -223,6 +223,21 @@ def test_a_mix_that_wins_shows_what_the_faster_ones_lose() -> None:
     ]
 
 
+def test_a_ratio_within_the_noise_floor_is_not_called_faster() -> None:
+    verdict = ask(arm("mix", 0.99, width=0.002), arm("uniform:relu", 1.0), floor=0.015)
+    assert "faster" not in verdict.reasons[0]
+    assert verdict.reasons == [
+        "mix: ratio 0.990 (0.988-0.992) is within the noise floor; two runs of the same model "
+        "differ by up to 1.5 % on this device"
+    ]
+
+
+def test_a_uniform_model_within_the_noise_floor_is_no_rival_of_a_faster_mix() -> None:
+    verdict = ask(arm("mix", 0.9), arm("uniform:relu", 0.99, width=0.002), floor=0.015)
+    assert (verdict.kind, verdict.chosen) == ("mix", "mix")
+    assert verdict.reasons == []
+
+
 def test_an_upload_that_is_already_fast_is_kept() -> None:
     arms = [arm("reference", 0.80), arm("mix", 0.81)]
     verdict = decide(arms, limits=Limits(), target=TARGET, kind="measured", noise_floor=0.004)

@@ -43,7 +43,7 @@ def act(client: Client, name: str, action: str, *keys: object, reason: str = "")
     form: dict[str, Any] = {"action": action, "_selected_action": list(keys)}
     if reason:
         asked = client.post(path, form).content.decode()
-        assert "Reason, shown to the owner" in asked
+        assert "Reason, shown to" in asked
         assert "Say why" in client.post(path, form | {"reason": " "}).content.decode()
         form["reason"] = reason
     answer = client.post(path, form)
@@ -68,12 +68,21 @@ def test_only_staff_gets_in(people: People) -> None:
 
 def test_devices_are_taken_out_and_put_back(staff: Client) -> None:
     device = Device.objects.get(slug="looking-glass-cpu")
-    act(staff, "pool_device", "take_out", device.pk)
+    act(staff, "pool_device", "take_out", device.pk, reason="new fan")
     device.refresh_from_db()
-    assert not device.enabled
-    act(staff, "pool_device", "enable", device.pk)
+    assert (device.health, device.in_service) == ("maintenance", False)
+    act(staff, "pool_device", "put_back", device.pk, reason="it turns")
+    act(staff, "pool_device", "check_now", device.pk)  # being put back asked for one already
     device.refresh_from_db()
-    assert device.enabled
+    assert (device.health, device.in_service) == ("unknown", True)
+    assert device.health_checks.get().job is not None
+    act(staff, "pool_device", "retire", device.pk, reason="sold")
+    told = [(c.was, c.now, c.reason, c.author) for c in device.health_changes.all()]
+    assert told == [
+        ("unknown", "retired", "sold", "root"),
+        ("maintenance", "unknown", "it turns", "root"),
+        ("good", "maintenance", "new fan", "root"),
+    ]
 
 
 def test_jobs_are_cancelled_and_run_again_with_a_reason_that_the_owner_sees(

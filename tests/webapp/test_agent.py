@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
+from django.utils import timezone
 
 from tests.conftest import ROOT
 from tests.webapp.conftest import wait_until
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def agent(environment: dict[str, str]) -> Iterator[psutil.Popen]:
     ensure_local(host_name="here", cpu_model="Test CPU")
+    for device in Device.objects.all():  # checked just now, so that no check is due
+        device.health_checks.create(cause="registration", ended=timezone.now())
     command = [sys.executable, "manage.py", "agent", "--host", "here", "--queues", ""]
     process = psutil.Popen(command, cwd=ROOT, env=environment)
     yield process
@@ -32,13 +35,13 @@ def agent(environment: dict[str, str]) -> Iterator[psutil.Popen]:
 
 
 def served(agent: psutil.Popen) -> dict[str, int]:
-    """Queue and process of every worker that runs."""
+    """Last queue and process of every worker that runs."""
     found = {}
     for child in agent.children():
         with suppress(psutil.NoSuchProcess):  # a zombie, or gone while we look
             line = child.cmdline()
             if "worker" in line:
-                found[line[line.index("worker") + 1]] = child.pid
+                found[line[line.index("--parent") - 1]] = child.pid
     return found
 
 
@@ -57,9 +60,11 @@ def test_it_follows_the_pool_and_restarts_the_dead(agent: psutil.Popen) -> None:
     wait_until(lambda: set(served(agent)) == {CPU, NPU}, seconds=30)
     wait_until(lambda: Host.objects.get().has_agent)
 
-    Device.objects.filter(slug="here-ethos-u").update(enabled=False)
-    wait_until(lambda: set(served(agent)) == {CPU}, seconds=10)
-    Device.objects.filter(slug="here-ethos-u").update(enabled=True)
+    for health, still in (("bad", {"check-here-ethos-u"}), ("retired", set())):
+        Device.objects.filter(slug="here-ethos-u").update(health=health)
+        expected = {CPU, *still}
+        wait_until(lambda: set(served(agent)) == expected, seconds=10)  # noqa: B023 (called now)
+    Device.objects.filter(slug="here-ethos-u").update(health="good")
     wait_until(lambda: set(served(agent)) == {CPU, NPU}, seconds=10)
 
     before = served(agent)[CPU]

@@ -108,8 +108,9 @@ def test_the_life_of_a_search_is_recorded(people: People, entry: Entry) -> None:
 def test_devices_users_and_allowances_are_recorded(people: People, entry: Entry) -> None:
     admin = browser(people.admin)
     device = Device.objects.get(slug="looking-glass-cpu")
-    for action in ("take_out", "take_out", "enable"):
-        admin.post("/admin/pool/device/", {"action": action, "_selected_action": [device.pk]})
+    for action in ("take_out", "take_out", "put_back", "retire"):
+        chosen = {"action": action, "_selected_action": [device.pk], "reason": "new fan"}
+        admin.post("/admin/pool/device/", chosen)
     form: dict[str, Any] = {"user": people.owner.pk, "searches_at_once": 3, "note": "a paper"}
     admin.post("/admin/accounts/allowance/add/", form)
     allowance = people.owner.allowance
@@ -120,8 +121,10 @@ def test_devices_users_and_allowances_are_recorded(people: People, entry: Entry)
     host = {"name": "looking-glass", "notes": "in the cellar"}
     admin.post(f"/admin/pool/host/{device.host_id}/change/", host)
     assert trail() == [
-        ("root", "taken_out", "device", ""),
-        ("root", "enabled", "device", ""),
+        ("root", "taken_out", "device", "new fan"),
+        ("root", "enabled", "device", "new fan"),
+        ("root", "checked", "device", ""),
+        ("root", "retired", "device", "new fan"),
         ("root", "added", "allowance", "searches_at_once: None -> 3"),
         ("root", "changed", "allowance", "searches_at_once: 3 -> 9"),
         ("root", "deleted", "allowance", ""),

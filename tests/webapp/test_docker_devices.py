@@ -34,8 +34,8 @@ def form(host: Host, **fields: str) -> dict[str, object]:
         "model": "Test CPU",
         "targets": [TARGET],
         "transport": "docker",
-        "enabled": "on",
-        "health": "unknown",
+        "check_every_jobs": "50",
+        "check_every_h": "24",
         **fields,
     }
 

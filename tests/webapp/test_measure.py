@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from devices.errors import BadRequest
-from devices.protocol import Arm, File, MeasureJob, Settings
+from devices.protocol import Arm, File, MeasureJob, Settings, content_hash
 from devices.runtimes.base import sha256
 from engine.errors import Pending
 from engine.services import Event
@@ -25,7 +25,7 @@ from webapp.pool.models import Host, NoiseCheck
 from webapp.pool.services import agent_beat, ensure_local
 from webapp.searches import services
 from webapp.searches.models import Measurement, Search
-from webapp.searches.surroundings import SearchSurroundings, content_hash
+from webapp.searches.surroundings import SearchSurroundings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -164,8 +164,10 @@ def test_a_measurement_that_cannot_start_says_why(search: Search, site: Path) ->
     assert said() == "waits until the agent of here is back"
     agent_beat(Host.objects.get())
     assert said() == ""
-    Host.objects.get().devices.update(enabled=False)
-    assert said() == "waits until This machine on here is back in service"
+    Host.objects.get().devices.update(health="maintenance", health_reason="new fan")
+    assert said() == (
+        "waits until This machine on here is back in service; it is in maintenance: new fan"
+    )
 
 
 def test_a_waiting_stage_moves_with_what_it_waits_for(search: Search, site: Path) -> None:

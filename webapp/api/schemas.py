@@ -157,9 +157,9 @@ class DeviceOut(Schema):
     model: str
     targets: list[str]
     transport: str
-    enabled: bool
-    state: str
-    health: str
+    in_service: bool = Field(description="whether its health lets it measure for searches")
+    state: str = Field(description="idle, leased or running")
+    health: str = Field(description="unknown, good, noisy, bad, maintenance or retired")
     health_reason: str
     queued: int = Field(description="measurements that wait for it")
 
@@ -270,6 +270,9 @@ class EntryOut(Schema):
     latency_ms: float
     latency_ratio: float
     ratio_ci: Interval | None
+    claim: str = Field(description="faster, slower or same: what the ratio allows to be said")
+    noise_floor: float | None = Field(description="no ratio this close to 1 is called faster")
+    noisy: bool = Field(description="whether its lease told a model from itself, twice")
     ratio_to_uploaded: float | None
     memory: float | None
     memory_unit: str

@@ -67,10 +67,12 @@ def with_reason(
     title: str,
     act: Callable[[Row, str], bool],
     done: str,
+    reader: str = "the owner",
 ) -> HttpResponse | None:
     """For an action of ``owner``: ask for a reason, then ``act(row, reason)`` on every row.
 
-    ``done`` says in the end what happened to how many rows: "cancelled".
+    ``done`` says in the end what happened to how many rows: "cancelled"; ``reader`` is who sees the
+    reason.
     """
     reason = request.POST.get("reason", "").strip()
     if reason:
@@ -86,6 +88,7 @@ def with_reason(
         "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
         "across": request.POST.get("select_across", "0"),
         "longest": _REASON,
+        "reader": reader,
         "missing": "reason" in request.POST,
     }
     return TemplateResponse(request, "admin/reason.html", context)

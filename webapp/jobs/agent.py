@@ -31,7 +31,7 @@ _TICK_S = 0.5
 
 @dataclass
 class Child:
-    """One worker of a queue, and when it may start again after it died."""
+    """One worker of ``queue`` (or of several, apart by spaces), and when it may start again."""
 
     queue: str
     process: subprocess.Popen[bytes] | None = None
@@ -45,7 +45,14 @@ class Child:
 
     def start(self) -> None:
         manage = str(settings.BASE_DIR / "manage.py")
-        command = [sys.executable, manage, "worker", self.queue, "--parent", str(os.getpid())]
+        command = [
+            sys.executable,
+            manage,
+            "worker",
+            *self.queue.split(),
+            "--parent",
+            str(os.getpid()),
+        ]
         self.process = subprocess.Popen(command)
         self.started = time.monotonic()
 
@@ -65,7 +72,7 @@ class Child:
 
 @dataclass
 class Agent:
-    """``wanted()`` names the queues to serve now (a queue named twice gets two workers)."""
+    """``wanted()`` names the queues to serve now: one worker a name, "a b" for one of both."""
 
     wanted: Callable[[], list[str]]
     chores: Callable[[], None]

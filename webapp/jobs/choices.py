@@ -11,6 +11,7 @@ class Kind(models.TextChoices):
     SEARCH = "search", "Search"
     TRAIN = "train", "Train"
     MEASURE = "measure", "Measure"
+    CHECK = "check", "Check a device"
     EXPORT = "export", "Export the leaderboard"
     ANALYSIS = "analysis", "Analyse the site"
     DELIVER = "deliver", "Deliver to a webhook"

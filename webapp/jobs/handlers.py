@@ -51,6 +51,7 @@ HANDLERS: dict[str, Handler] = {
     ),
     Kind.TRAIN: Handler(run="webapp.searches.tasks.train"),
     Kind.MEASURE: Handler(run="webapp.searches.tasks.measure"),
+    Kind.CHECK: Handler(run="webapp.pool.tasks.check", ended="webapp.pool.health.check_job_ended"),
     Kind.EXPORT: Handler(run="webapp.leaderboard.tasks.export"),
     Kind.ANALYSIS: Handler(run="webapp.analysis.tasks.analyse"),
     Kind.DELIVER: Handler(

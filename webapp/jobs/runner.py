@@ -98,7 +98,7 @@ def _alarm(job: Job) -> AbstractContextManager[None]:
 
 def _beside_measurements(context: JobContext) -> AbstractContextManager[None]:
     """The host's lock, shared: whatever else we do on a host pauses while it measures."""
-    if context.job.kind == Kind.MEASURE:
+    if context.job.kind in (Kind.MEASURE, Kind.CHECK):
         return nullcontext()  # takes the lock for itself, where its target is measured
     return hostlock.yielding(while_waiting=context.check)
 

@@ -72,12 +72,14 @@ def _holder(job: Job) -> str:
 
 
 def _queued(job: Job) -> str:
-    if job.kind == Kind.MEASURE:
+    if job.kind in (Kind.MEASURE, Kind.CHECK):
         device = _device(job)
         if device is None:
             return "is queued for a device that was removed from the pool"
-        if not device.enabled:
-            return f"is queued for {device}, which is out of service"
+        if job.kind == Kind.MEASURE and device.trouble:
+            return f"is queued for {device}, which is {device.trouble}"
+        if device.is_remote_bundle:
+            return f"leaves in the next bundle of {device}; its results are then imported"
         if not device.host.has_agent:
             return f"is queued for {device}, whose agent is silent{_since(device.host)}"
     try:
@@ -98,9 +100,11 @@ def _queued(job: Job) -> str:
 
 
 def _device(job: Job) -> Device | None:
-    if job.kind != Kind.MEASURE or not hasattr(job, "measurement"):
-        return None
-    return job.measurement.device
+    if job.kind == Kind.CHECK and hasattr(job, "health_check"):
+        return job.health_check.device
+    if job.kind == Kind.MEASURE and hasattr(job, "measurement"):
+        return job.measurement.device
+    return None
 
 
 def _since(host: Host) -> str:

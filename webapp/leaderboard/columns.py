@@ -23,6 +23,8 @@ COLUMNS = {
     "latency_ratio": "ratio",
     "latency_ratio_low": "ratio_low",
     "latency_ratio_high": "ratio_high",
+    "noise_floor": "noise_floor",
+    "noisy_lease": "noisy",
     "latency_ratio_to_uploaded": "ratio_to_uploaded",
     "map50": "map50",
     "map50_95": "map50_95",

@@ -12,6 +12,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 from django.db.models import Q
 
+from devices import statistics
 from devices.targets import TARGETS, Target
 from webapp.catalog.models import DataSet, Detector
 from webapp.ids import new_id
@@ -153,6 +154,12 @@ class Entry(models.Model):
     ratio = models.FloatField(help_text="latency against the family's standard activation")
     ratio_low = models.FloatField(null=True, help_text="null where modelled")
     ratio_high = models.FloatField(null=True)
+    noise_floor = models.FloatField(
+        null=True, help_text="no ratio this close to 1 is called faster; null: not recorded"
+    )
+    noisy = models.BooleanField(
+        default=False, help_text="its lease told a model from itself, and its repetition did, too"
+    )
     ratio_to_uploaded = models.FloatField(null=True)
     ratio_one_table = models.FloatField(
         null=True, help_text="modelled Ethos-U: against the standard with SiLU as one table"
@@ -196,6 +203,17 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.arm} on {self.target}"
+
+    @property
+    def claim(self) -> statistics.Claim:
+        """Whether it may be called faster than the family's standard activation."""
+        modelled = self.kind == "modelled"
+        return statistics.claim(
+            self.ratio,
+            low=self.ratio if self.ratio_low is None else self.ratio_low,
+            high=self.ratio if self.ratio_high is None else self.ratio_high,
+            floor=statistics.MODELLED_TIE if modelled else self.noise_floor or 0.0,
+        )
 
     def is_owned_by(self, user: User | AnonymousUser) -> bool:
         return user.is_authenticated and self.owner_id == user.pk

@@ -69,6 +69,13 @@ class Row:
         return REMARKS.get(self.entry.verdict, "")
 
     @property
+    def speed(self) -> str:
+        """What stands in the way of calling it faster; "" if nothing does."""
+        if self.entry.claim == "faster":
+            return ""
+        return "slower" if self.entry.claim == "slower" else "not told from 1"
+
+    @property
     def target(self) -> Target | None:
         return _TARGETS.get(self.entry.target)
 

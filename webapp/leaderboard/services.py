@@ -97,6 +97,8 @@ def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None
         "ratio": arm.latency_ratio,
         "ratio_low": arm.ratio_ci[0] if arm.ratio_ci else None,
         "ratio_high": arm.ratio_ci[1] if arm.ratio_ci else None,
+        "noise_floor": result.noise_floor if result.kind == "measured" else None,
+        "noisy": result.noisy,
         "ratio_to_uploaded": _ratio_to(uploaded, arm),
         "ratio_one_table": arm.one_table_ratio,
         "memory": arm.memory,

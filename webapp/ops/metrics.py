@@ -42,7 +42,7 @@ class Site(Collector):
 
     def collect(self) -> Iterator[Metric]:
         devices = list(Device.objects.select_related("host"))
-        yield from _jobs([device.queue for device in devices if device.enabled])
+        yield from _jobs([device.queue for device in devices if device.in_service])
         yield from _workers()
         yield from _devices(devices)
         yield _stages()
@@ -102,7 +102,7 @@ def _workers() -> Iterator[Metric]:
 
 def _devices(devices: list[Device]) -> Iterator[Metric]:
     service = GaugeMetricFamily(
-        "actnas_device_in_service", "Whether the device is enabled.", labels=["device"]
+        "actnas_device_in_service", "Whether the device measures for searches.", labels=["device"]
     )
     state = GaugeMetricFamily(
         "actnas_device_state", "1 for the state that the device is in.", labels=["device", "state"]
@@ -114,7 +114,7 @@ def _devices(devices: list[Device]) -> Iterator[Metric]:
         "actnas_agent_age_seconds", "Since the agent of the host last reported.", labels=["host"]
     )
     for device in devices:
-        service.add_metric([device.slug], device.enabled)
+        service.add_metric([device.slug], device.in_service)
         for value in DeviceState.values:
             state.add_metric([device.slug, value], device.state == value)
         for value in Health.values:

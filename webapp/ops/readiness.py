@@ -22,6 +22,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from webapp.jobs import beats, queues
+from webapp.pool.choices import Transport
 from webapp.pool.models import Device
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,8 @@ def _judge() -> Readiness:
     reasons: dict[str, list[str]] = {}
     device_queues: list[str] = []
     try:
-        device_queues = [device.queue for device in Device.objects.in_service()]
+        reached = Device.objects.in_service().exclude(transport=Transport.BUNDLE)
+        device_queues = [device.queue for device in reached]
     except DatabaseError as error:
         log.warning("readiness: the database: %s", error)
         reasons["database"] = ["database: does not answer"]

@@ -1,4 +1,4 @@
-"""What a device's page shows: its noise over time, its queue, and the best entries from it."""
+"""What a device's page shows: health, noise over time, its queue, and the best entries from it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from functools import cached_property
 from django.db.models import QuerySet
 from django.utils.safestring import SafeString
 
+from devices import statistics
 from devices.targets import TARGETS, Target
 from webapp.jobs.choices import ALIVE
 from webapp.jobs.models import Job
 from webapp.leaderboard.models import Entry
 from webapp.leaderboard.rows import arm_title
-from webapp.pool.models import Device, NoiseCheck
+from webapp.pool.health import NOISY_DRIFT
+from webapp.pool.models import Device, HealthChange, HealthCheck, NoiseCheck
 from webapp.ui import svg
 from webapp.ui.svg.drift import Check
 
 _SHOWN = 60  # checks a chart
-_FLOOR_OF = 20  # latest checks that make the noise floor
+_CHANGES = 12  # of its health
 _BEST_RANK = 3
 _MOST_ENTRIES = 60
 _MOST_JOBS = 25
@@ -32,21 +34,71 @@ class Noise:
     checks: list[NoiseCheck]
 
     @property
+    def reach(self) -> float | None:
+        """The 95th percentile of |ratio - 1| over the latest of them; None without any."""
+        latest = [check.ratio for check in self.checks[-statistics.FLOOR_OF :]]
+        return statistics.noise_floor(latest) if latest else None
+
+    @property
+    def counted(self) -> int:
+        """How many comparisons that counts."""
+        return min(len(self.checks), statistics.FLOOR_OF)
+
+    @property
+    def chart(self) -> SafeString | str:
+        if self.reach is None:
+            return ""
+        rows = [Check(c.created, c.ratio, c.low, c.high) for c in self.checks]
+        return svg.drift(rows, band=self.reach)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The health checks of a device that brought figures, from old to new."""
+
+    checks: list[HealthCheck]
+
+    @cached_property
+    def ratios(self) -> list[float]:
+        return [c.ratio for c in self.checks if c.ratio is not None]
+
+    @property
     def floor(self) -> float | None:
-        """The largest |ratio - 1| of the latest checks; None without any."""
-        return max((abs(check.ratio - 1) for check in self.checks[-_FLOOR_OF:]), default=None)
+        """The 95th percentile of |A/A ratio - 1| over the latest checks; None without any."""
+        latest = self.ratios[-statistics.FLOOR_OF :]
+        return statistics.noise_floor(latest) if latest else None
 
     @property
     def counted(self) -> int:
         """How many checks the floor counts."""
-        return min(len(self.checks), _FLOOR_OF)
+        return min(len(self.ratios), statistics.FLOOR_OF)
 
     @property
-    def chart(self) -> SafeString | str:
-        if not self.checks or self.floor is None:
+    def decides(self) -> bool:
+        """Whether these are enough for the floor that holds in searches."""
+        return self.counted >= statistics.ENOUGH_CHECKS
+
+    @property
+    def noise_chart(self) -> SafeString | str:
+        if self.floor is None:
             return ""
-        rows = [Check(c.created, c.ratio, c.low, c.high) for c in self.checks]
-        return svg.drift(rows, floor=self.floor)
+        return svg.drift(
+            [
+                Check(c.created, c.ratio, c.low or c.ratio, c.high or c.ratio)
+                for c in self.checks
+                if c.ratio is not None
+            ],
+            band=self.floor,
+        )
+
+    @property
+    def drift_chart(self) -> SafeString | str:
+        """Latency against the history that each check had; "" while there is none."""
+        moved = [(c.created, 1 + c.drift) for c in self.checks if c.drift is not None]
+        rows = [Check(at, ratio, ratio, ratio) for at, ratio in moved]
+        return (
+            svg.drift(rows, band=NOISY_DRIFT, what="latencies over their history") if rows else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -64,6 +116,17 @@ class History:
         for check in latest[: _SHOWN * max(1, len(offered))]:
             rows.setdefault(check.target, []).append(check)
         return [Noise(target, rows.get(target.id, [])[:_SHOWN][::-1]) for target in offered]
+
+    @cached_property
+    def health(self) -> Checked:
+        """Its health checks; those that failed say so among the changes of its health."""
+        rows = self.device.health_checks.filter(ratio__isnull=False)
+        return Checked(list(rows.defer("provenance")[:_SHOWN])[::-1])
+
+    @property
+    def changes(self) -> QuerySet[HealthChange]:
+        """The latest changes of its health, the newest first."""
+        return self.device.health_changes.all()[:_CHANGES]
 
     @property
     def jobs(self) -> QuerySet[Job]:

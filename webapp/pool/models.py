@@ -1,10 +1,11 @@
-"""The pool: hosts, the devices on them, and how quiet they are."""
+"""The pool: hosts, the devices on them, how quiet they are, and who said what of their health."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -14,7 +15,7 @@ from devices.confinement import cpu_numbers
 from devices.errors import BadRequest
 from devices.transports.engines import LOCAL, Engine
 from webapp.jobs.models import Job
-from webapp.pool.choices import DeviceState, Health, Transport
+from webapp.pool.choices import SERVING, Cause, DeviceState, Health, Transport
 
 LEAST_MEMORY_MIB = 512  # of a container; a runtime alone takes half of it
 LEASE_SILENCE = timedelta(seconds=15)  # a lease without a heartbeat for so long is over
@@ -77,7 +78,8 @@ class Host(models.Model):
 
 class DeviceQuerySet(models.QuerySet["Device"]):
     def in_service(self) -> DeviceQuerySet:
-        return self.filter(enabled=True)
+        """Those whose health lets them measure for searches."""
+        return self.filter(health__in=SERVING)
 
     def offering(self, target: str) -> list[Device]:
         """Devices in service for ``target``, the least busy first."""
@@ -119,10 +121,16 @@ class Device(models.Model):
         blank=True,
         help_text="on the agent's machine, with ca.pem, cert.pem and key.pem: what tcp needs",
     )
-    enabled = models.BooleanField(default=True)
     state = models.CharField(max_length=8, choices=DeviceState.choices, default=DeviceState.IDLE)
-    health = models.CharField(max_length=8, choices=Health.choices, default=Health.UNKNOWN)
+    health = models.CharField(max_length=12, choices=Health.choices, default=Health.UNKNOWN)
     health_reason = models.CharField(max_length=300, blank=True)
+    check_every_jobs = models.PositiveSmallIntegerField(
+        default=50, help_text="measurements between two health checks; 0: does not count them"
+    )
+    check_every_h = models.PositiveSmallIntegerField(
+        default=24, help_text="hours between two health checks; 0: does not look at the clock"
+    )
+    tags = models.CharField(max_length=200, blank=True, help_text="words, separated by commas")
     notes = models.TextField(blank=True)
     created = models.DateTimeField(auto_now_add=True)
 
@@ -159,11 +167,87 @@ class Device(models.Model):
 
     @property
     def queue(self) -> str:
+        """Measurements of searches."""
         return f"device-{self.slug}"
+
+    @property
+    def check_queue(self) -> str:
+        """Health checks: served also while the device measures for nobody."""
+        return f"check-{self.slug}"
+
+    @property
+    def in_service(self) -> bool:
+        """Whether it measures for searches now."""
+        return self.health in SERVING
+
+    @property
+    def is_remote_bundle(self) -> bool:
+        """Whether no worker reaches it: jobs leave in a bundle, and results are imported."""
+        return self.transport == Transport.BUNDLE
+
+    @property
+    def trouble(self) -> str:
+        """Why it does not measure now, in words; empty if it does."""
+        if self.in_service:
+            return ""
+        said = "out of service (bad)" if self.health == Health.BAD else self.get_health_display()
+        return f"{said[0].lower()}{said[1:]}: {self.health_reason}".removesuffix(": ")
+
+
+class HealthChange(models.Model):
+    """One change of a device's health: from what to what, why, and by whom."""
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="health_changes")
+    at = models.DateTimeField(auto_now_add=True)
+    was = models.CharField(max_length=12, choices=Health.choices)
+    now = models.CharField(max_length=12, choices=Health.choices)
+    reason = models.CharField(max_length=300)
+    author = models.CharField(max_length=150, blank=True, help_text="a user's name; empty: a check")
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.device.slug}: {self.was} to {self.now}"
+
+
+class HealthCheck(models.Model):
+    """The reference model against itself, by the device: how quiet is it, and is it what it was?
+
+    Figures are null until it has ended, and where it failed.
+    """
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="health_checks")
+    target = models.CharField(max_length=60)
+    cause = models.CharField(max_length=12, choices=Cause.choices)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    job = models.OneToOneField(
+        Job, null=True, on_delete=models.SET_NULL, related_name="health_check"
+    )
+    ratio = models.FloatField(null=True, help_text="A/A; |ratio - 1| is a sample of the noise")
+    low = models.FloatField(null=True)
+    high = models.FloatField(null=True)
+    latency_ms = models.FloatField(null=True)
+    drift = models.FloatField(
+        null=True, help_text="latency over the median of its history, less 1; null: no history yet"
+    )
+    provenance = models.JSONField(null=True)
+    failure = models.TextField(blank=True, help_text="why it has no figures")
+    created = models.DateTimeField(auto_now_add=True)
+    ended = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+        indexes = [models.Index(fields=["device", "-created"], name="check_device_created")]
+
+    def __str__(self) -> str:
+        return f"check {self.pk} of {self.device.slug}"
 
 
 class NoiseCheck(models.Model):
-    """One A/A comparison: the same model against itself. |ratio - 1| is the device's noise."""
+    """One A/A comparison of a search's lease: the same model against itself."""
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="noise_checks")
     target = models.CharField(max_length=60)

@@ -5,16 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import User
-from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from devices import targets
-from webapp.audit.choices import Action
-from webapp.audit.services import record
+from devices import noise, targets
 from webapp.errors import Refused
 from webapp.jobs.choices import State
 from webapp.jobs.models import Job
@@ -22,6 +18,7 @@ from webapp.pool.choices import DeviceState
 from webapp.pool.models import Device, Host, NoiseCheck
 
 if TYPE_CHECKING:
+    from devices.protocol import MeasureResult
     from webapp.jobs.context import JobContext
 
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.02, 0.5
@@ -73,20 +70,6 @@ def _ensure(host: Host, *, name: str, suffix: str, model: str, offered: list[str
         slug=slugify(f"{host.name}-{suffix}"),
         defaults={"host": host, "name": name, "model": model, "targets": offered},
     )
-
-
-def set_in_service(device: Device, in_service: bool, *, by: User) -> bool:
-    """Put a device into service or take it out; whether that changed anything.
-
-    Agents follow within seconds; jobs of a device that was taken out wait until it is back.
-    """
-    with transaction.atomic():
-        rows = Device.objects.filter(pk=device.pk).exclude(enabled=in_service)
-        changed = rows.update(enabled=in_service) == 1
-        if changed:
-            action = Action.ENABLED if in_service else Action.TAKEN_OUT
-            record(by=by, action=action, what=device)
-    return changed
 
 
 @contextmanager
@@ -141,20 +124,17 @@ def sweep() -> int:
     return count
 
 
-def record_noise(
-    *, device: Device, target: str, result: dict[str, Any], same: set[str], measurement_id: int
-) -> None:
-    """Keep the ratios of the arms ``same`` (equal to the baseline) as the device's noise."""
-    for arm in result["arms"]:
-        if arm["name"] in same:
-            NoiseCheck.objects.get_or_create(
-                measurement_id=measurement_id,
-                arm=arm["name"],
-                defaults={
-                    "device": device,
-                    "target": target,
-                    "ratio": arm["ratio"],
-                    "low": arm["ratio_interval"]["low"],
-                    "high": arm["ratio_interval"]["high"],
-                },
-            )
+def record_noise(*, device: Device, result: MeasureResult, measurement_id: int) -> None:
+    """Keep the A/A ratios of a search's lease."""
+    for arm in noise.same_as_baseline(result):
+        NoiseCheck.objects.get_or_create(
+            measurement_id=measurement_id,
+            arm=arm.name,
+            defaults={
+                "device": device,
+                "target": result.target,
+                "ratio": arm.ratio,
+                "low": arm.ratio_interval.low,
+                "high": arm.ratio_interval.high,
+            },
+        )

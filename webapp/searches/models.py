@@ -145,6 +145,15 @@ class Measurement(models.Model):
     hash = models.CharField(max_length=64)
     document = models.JSONField(help_text="the MeasureJob")
     result = models.JSONField(null=True, help_text="the MeasureResult")
+    imported_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="who brought the result of a bundle; null: measured by a worker",
+    )
+    imported = models.DateTimeField(null=True, blank=True)
     job = models.OneToOneField(
         Job, null=True, on_delete=models.SET_NULL, related_name="measurement"
     )

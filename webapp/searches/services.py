@@ -315,8 +315,10 @@ def _trouble(job: Job) -> str:
     device = job.measurement.device
     if device is None:
         return "its device was removed from the pool"
-    if not device.enabled:
-        return f"waits until {device} is back in service"
+    if device.trouble:
+        return f"waits until {device} is back in service; it is {device.trouble}"
+    if device.is_remote_bundle:
+        return f"waits until it is carried to {device} in a bundle, and its results are imported"
     if not device.host.has_agent:
         return f"waits until the agent of {device.host} is back"
     return ""

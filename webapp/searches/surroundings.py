@@ -6,7 +6,6 @@ and the asking job ends with ``Pending`` until it is.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from django.db import transaction
 
 from devices import errors as device_errors
 from devices import hostlock
-from devices.protocol import MeasureJob, MeasureResult
+from devices.protocol import MeasureJob, MeasureResult, content_hash
 from engine.errors import EngineError, Pending, UserError
 from engine.services import Event
 from webapp.jobs import queues
@@ -33,16 +32,6 @@ if TYPE_CHECKING:
 MEASURE_LIMIT_S = 3600
 TRAIN_LIMIT_S = 24 * 3600
 _WRITE_EVERY_S = 1.0
-
-
-def content_hash(job: MeasureJob) -> str:
-    """What a measure job asks for, wherever its files lie."""
-    document = job.model_dump(mode="json", exclude={"keep_files"})
-    for arm in document["arms"]:
-        del arm["file"]["path"]
-    if document["calibration"]:
-        del document["calibration"]["path"]
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 class _Surroundings:

@@ -12,7 +12,6 @@ from webapp.searches import stages
 from webapp.searches.models import Measurement, Search, Training
 
 if TYPE_CHECKING:
-    from devices.protocol import MeasureJob
     from engine.search import Recipe, SearchSpec
     from webapp.jobs.context import JobContext
 
@@ -76,14 +75,14 @@ def train(context: JobContext) -> None:
 
 
 def measure(context: JobContext) -> None:
-    """Run a measure job on this worker's device.
+    """Run a measure job on this worker's device; after a noisy lease once more.
 
     Raises:
         devices.errors.DeviceError: it could not be measured.
     """
-    from devices import targets
-    from devices.protocol import MeasureJob
-    from webapp.pool import measuring
+    from devices import noise
+    from devices.protocol import MeasureJob, MeasureResult
+    from webapp.pool import health, measuring
 
     row = Measurement.objects.select_related("device__host", "search").get(
         pk=context.job.payload["id"]
@@ -92,27 +91,15 @@ def measure(context: JobContext) -> None:
     device = row.device
     if device is None:
         raise RuntimeError("the device was removed from the pool")
-    result = measuring.run(job, device=device, context=context)
+
+    def once() -> MeasureResult:
+        return measuring.run(job, device=device, context=context)
+
+    def pause(seconds: float) -> None:
+        context.progress(0.0, f"a noisy lease: measured again in {seconds:.0f} s")
+        context.pause(seconds)
+
+    result = noise.settled(once, checks=health.history(device), pause=pause)
     row.result = result.model_dump(mode="json")
     row.save(update_fields=["result"])
-    if targets.get(job.target).kind == "measured":
-        record_noise(
-            device=device,
-            target=job.target,
-            result=row.result,
-            same=_like_baseline(job),
-            measurement_id=row.pk,
-        )
-
-
-def _like_baseline(job: MeasureJob) -> set[str]:
-    """The arms that are the baseline under another name: what A/A compares."""
-    base = next(arm for arm in job.arms if arm.name == job.baseline)
-    return {
-        arm.name
-        for arm in job.arms
-        if arm.name != base.name
-        and arm.file.sha256 == base.file.sha256
-        and arm.assignment == base.assignment
-        and arm.ready == base.ready
-    }
+    record_noise(device=device, result=result, measurement_id=row.pk)

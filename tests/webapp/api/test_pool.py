@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 def test_every_target_says_whether_it_is_offered() -> None:
     ensure_local(host_name="here", cpu_model="Test CPU")
-    Device.objects.filter(slug="here-ethos-u").update(enabled=False)
+    Device.objects.filter(slug="here-ethos-u").update(health="bad")
     rows = {row["id"]: row for row in Client().get(f"{API}/targets").json()}
     assert list(rows) == [target.id for target in targets.TARGETS]
     assert rows["cpu-openvino-fp32"]["offered"]
@@ -27,11 +27,11 @@ def test_every_target_says_whether_it_is_offered() -> None:
 
 def test_entering_this_machine_twice_keeps_what_was_changed() -> None:
     ensure_local(host_name="here", cpu_model="Test CPU")
-    Device.objects.filter(slug="here-cpu").update(name="The quiet one", enabled=False)
+    Device.objects.filter(slug="here-cpu").update(name="The quiet one", health="retired")
     ensure_local(host_name="here", cpu_model="Test CPU")
     assert Device.objects.count() == 2
     (cpu,) = [row for row in Client().get(f"{API}/devices").json() if row["slug"] == "here-cpu"]
-    assert (cpu["name"], cpu["enabled"], cpu["model"]) == ("The quiet one", False, "Test CPU")
+    assert (cpu["name"], cpu["in_service"], cpu["health"]) == ("The quiet one", False, "retired")
 
 
 def test_the_api_documents_itself() -> None:

@@ -83,7 +83,7 @@ def test_a_bad_wish_says_what_is_accepted(
 
 
 def test_a_target_that_no_device_offers_is_refused(people: People, mine: Any) -> None:
-    Device.objects.filter(slug="here-cpu").update(enabled=False)
+    Device.objects.filter(slug="here-cpu").update(health="maintenance")
     answer = ask(api_client(people.owner), *mine)
     assert answer.status_code == 422
     detail = answer.json()["detail"]

@@ -100,9 +100,11 @@ def test_queued_for_a_device(search: Search, alive: Any) -> None:
     place = "Looking-glass CPU on looking-glass"
     Host.objects.update(agent_heartbeat=timezone.now() - timedelta(minutes=5))
     assert said(job) == f"is queued for {place}, whose agent is silent for 5\u00a0min 00\u00a0s"
-    Device.objects.update(enabled=False)
-    assert said(job) == f"is queued for {place}, which is out of service"
-    Device.objects.update(enabled=True)
+    Device.objects.update(health="maintenance", health_reason="new fan")
+    assert said(job) == f"is queued for {place}, which is in maintenance: new fan"
+    Device.objects.update(health="bad", health_reason="the health check failed: it crashed")
+    assert said(job).endswith("is out of service (bad): the health check failed: it crashed")
+    Device.objects.update(health="noisy")
     Host.objects.update(agent_heartbeat=timezone.now())
     assert said(job) == "is queued, and no worker of the queue device-looking-glass-cpu is alive"
     alive(job.queue)

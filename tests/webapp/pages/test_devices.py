@@ -10,23 +10,45 @@ from django.test import Client
 from tests.webapp.pages.conftest import TARGET, World
 from webapp.jobs.choices import Kind, State
 from webapp.jobs.models import Job
-from webapp.pool.models import NoiseCheck
+from webapp.pool.models import HealthCheck, NoiseCheck
 
 Browse = Callable[[User | None], Client]
 
 
-def test_the_noise_floor_is_the_largest_deviation_of_the_latest_checks(
-    world: World, browse: Browse
-) -> None:
+def test_the_noise_of_searches_is_shown_by_target(world: World, browse: Browse) -> None:
     NoiseCheck.objects.all().delete()
-    for ratio in (1.5, *[1.001] * 19, 0.988):  # the first is the 21st from the end
+    for ratio in (1.5, *[1.001] * 47, 0.988, 1.012, 0.988):  # the first is the 51st from the end
         NoiseCheck.objects.create(
             device=world.device, target=TARGET, ratio=ratio, low=ratio - 0.001, high=ratio + 0.001
         )
     text = browse(None).get(f"/devices/{world.device.slug}/").content.decode()
-    assert "Noise floor 1.20\u00a0%, from the latest 20 comparisons" in text
-    assert text.count('class="dot"') == 21
+    assert "Band 1.20\u00a0%, from the latest 50 comparisons" in text
+    assert text.count('class="dot"') == 51
+    assert "Not checked yet" in text  # the device itself
     assert "Nothing was measured on it yet" in text  # on its other targets
+
+
+def test_health_is_told_with_its_checks_and_changes(world: World, browse: Browse) -> None:
+    for number in range(21):
+        HealthCheck.objects.create(
+            device=world.device,
+            target=TARGET,
+            cause="hours",
+            ratio=1.004,
+            low=1.003,
+            high=1.005,
+            latency_ms=2.0,
+            drift=0.02 if number > 5 else None,
+        )
+    world.device.health_changes.create(was="good", now="maintenance", reason="new fan", author="rt")
+    text = browse(None).get(f"/devices/{world.device.slug}/").content.decode()
+    assert "Noise floor 0.40\u00a0%" in text
+    assert "over the latest 21 checks" in text
+    assert "No ratio closer to 1 is called faster" in text
+    assert "15 latencies over their history" in text
+    assert "good → in maintenance" in text
+    assert "an administrator" in text
+    assert ">rt<" not in text
 
 
 def test_the_queue_says_what_is_done_but_not_for_whom(world: World, browse: Browse) -> None:

@@ -28,7 +28,7 @@ COUNTS = {
     "/searches/{running}/": 7,
     "/searches/{running}/live/": 7,
     "/devices/": 7,
-    "/devices/looking-glass-cpu/": 6,
+    "/devices/looking-glass-cpu/": 8,
     "/accounts/": 12,
     "/models/{model}/": 4,
     "/data-sets/{data_set}/": 3,

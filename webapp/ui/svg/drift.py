@@ -1,4 +1,4 @@
-"""A/A ratios over time: how far a device is from 1 when it times a model against itself."""
+"""Ratios over time that should be 1: a model against itself, or against its own history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 10.0, 24.0
 
 @dataclass(frozen=True)
 class Check:
-    """One A/A comparison with its 95 % interval."""
+    """One ratio with its 95 % interval."""
 
     at: datetime
     ratio: float
@@ -25,26 +25,26 @@ class Check:
     high: float
 
 
-def drift(checks: Sequence[Check], *, floor: float) -> SafeString:
-    """The checks from old to new with their whiskers, the line at 1, and the band of ``floor``.
+def drift(checks: Sequence[Check], *, band: float, what: str = "A/A ratios") -> SafeString:
+    """The checks from old to new with their whiskers, the line at 1, and ``band`` around it.
 
     Checks stand at equal distances: what counts is their order, and searches come in bursts.
     """
-    reach = max([floor, 0.002, *(abs(end - 1) for c in checks for end in (c.low, c.high))]) * 1.1
+    reach = max([band, 0.002, *(abs(end - 1) for c in checks for end in (c.low, c.high))]) * 1.1
 
     def y(ratio: float) -> float:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - (ratio - 1 + reach) / (2 * reach))
 
     right = _WIDTH - _RIGHT
     step = (right - _LEFT) / max(1, len(checks))
-    band = {
+    area = {
         "x": _LEFT,
         "width": right - _LEFT,
-        "y": y(1 + floor),
-        "height": y(1 - floor) - y(1 + floor),
+        "y": y(1 + band),
+        "height": y(1 - band) - y(1 + band),
     }
-    shapes = [element("rect", attributes={"class": "band", **band})]
-    for value in (1 + floor, 1.0, 1 - floor) if floor else (1.0,):
+    shapes = [element("rect", attributes={"class": "band", **area})]
+    for value in (1 + band, 1.0, 1 - band) if band else (1.0,):
         where: dict[str, Attribute] = {"x1": _LEFT, "x2": right, "y1": y(value), "y2": y(value)}
         shapes.append(
             element("line", attributes={"class": "one" if value == 1 else "grid", **where})
@@ -70,5 +70,5 @@ def drift(checks: Sequence[Check], *, floor: float) -> SafeString:
         shapes.append(
             element("text", f"{check.at:%Y-%m-%d}", attributes={"class": "tick", **corner})
         )
-    label = f"{len(checks)} A/A ratios from old to new; noise floor {figures.percent(floor, 2)}"
+    label = f"{len(checks)} {what} from old to new; the band is 1 +- {figures.percent(band, 2)}"
     return drawing(*shapes, label=label, width=_WIDTH, height=_HEIGHT, css="drift")

@@ -9,8 +9,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from webapp.jobs import queues, scratch
 from webapp.jobs.agent import Agent
-from webapp.pool import measuring
+from webapp.pool import health, measuring
 from webapp.pool import services as pool
+from webapp.pool.choices import Health, Transport
 from webapp.pool.models import Device, Host
 from webapp.webhooks import services as webhooks
 
@@ -18,7 +19,7 @@ _ALL = (queues.VALIDATE, queues.SEARCH, queues.TRAIN, queues.DELIVER)
 
 
 class Command(BaseCommand):
-    help = "Run the workers of a host: those of its enabled devices, and of shared queues."
+    help = "Run the workers of a host: those of its devices, and of shared queues."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=settings.HOST_NAME)
@@ -36,15 +37,16 @@ class Command(BaseCommand):
         shared = _parse(options["queues"])
 
         def wanted() -> list[str]:
-            return shared + [
-                device.queue for device in Device.objects.in_service().filter(host=host)
-            ]
+            reached = Device.objects.filter(host=host).exclude(transport=Transport.BUNDLE)
+            in_use = reached.exclude(health=Health.RETIRED)
+            return shared + [_queues(device) for device in in_use]
 
         sweep_containers = measuring.sweeping(host)
 
         def chores() -> None:
             pool.agent_beat(host)
             pool.sweep()
+            health.start_due_checks(host)
             webhooks.sweep()
             scratch.sweep()
             scratch.sweep_uploads()
@@ -55,6 +57,11 @@ class Command(BaseCommand):
         signal.signal(signal.SIGINT, agent.stop)
         agent.run()
         scratch.sweep()  # of the workers that were just ended
+
+
+def _queues(device: Device) -> str:
+    """What the worker of a device serves: its checks first, and measurements while it is well."""
+    return f"{device.check_queue} {device.queue}" if device.in_service else device.check_queue
 
 
 def _parse(text: str) -> list[str]:

@@ -1,0 +1,73 @@
+"""Reads what a bundle brings back, and holds it against the jobs that were asked."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from devices import HARNESS_VERSION, statistics, targets
+from devices.errors import BadRequest
+from devices.protocol import MeasureJob, MeasureResult
+from devices.transports.bundle.documents import Results
+
+MAX_BYTES = 64 << 20
+
+
+def read(path: Path) -> Results:
+    """The results that the file ``path`` holds.
+
+    Raises:
+        BadRequest: it cannot be read, is too large, or is no results.json of this version.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise BadRequest(
+                f"{path.name}: {size >> 20} MiB; results up to {MAX_BYTES >> 20} MiB are accepted"
+            )
+        results = Results.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BadRequest(f"{path.name} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise BadRequest(f"{path.name} is no results.json: {where}: {first['msg']}") from None
+    if results.harness != HARNESS_VERSION:
+        raise BadRequest(
+            f"{path.name} was measured by version {results.harness} of the harness; "
+            f"version {HARNESS_VERSION} is accepted"
+        )
+    return results
+
+
+def check(result: MeasureResult, job: MeasureJob) -> None:
+    """Whether ``result`` answers ``job``: its arms, its files, and figures that its samples give.
+
+    Raises:
+        BadRequest: it does not; the message names the first thing that is wrong.
+    """
+    target = targets.get(job.target)
+    said = (result.job_id, result.target, result.kind, result.baseline)
+    asked = (job.id, job.target, target.kind, job.baseline)
+    if said != asked:
+        raise BadRequest(f"the result is of {said}, the job asks for {asked}")
+    names = [arm.name for arm in result.arms]
+    if names != [arm.name for arm in job.arms]:
+        raise BadRequest(f"job {job.id!r}: the result's arms are not those of the job")
+    for arm in job.arms:
+        found = result.arm(arm.name)
+        if arm.ready and found.file_sha256 != arm.file.sha256:
+            raise BadRequest(f"job {job.id!r}, arm {arm.name!r}: another file was measured")
+    base = result.arm(job.baseline)
+    for found in result.arms:
+        expected = found.latency_ms / base.latency_ms
+        if result.kind == "measured":
+            seed = job.settings.seed
+            expected = statistics.ratio(base.samples_ms, found.samples_ms, seed=seed).ratio
+        if not math.isclose(found.ratio, expected, rel_tol=1e-6):
+            raise BadRequest(
+                f"job {job.id!r}, arm {found.name!r}: the ratio is {found.ratio:.4f}, "
+                f"its figures give {expected:.4f}"
+            )
