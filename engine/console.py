@@ -50,7 +50,9 @@ class Reporter:
             self._bars.stop()
 
     def __call__(self, event: Event) -> None:
-        """Show one event."""
+        """Show one event; the mixes that were tried stand in the result."""
+        if event.kind == "tried":
+            return
         if self._bars is None:
             self._plain(event)
         else:

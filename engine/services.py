@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from devices import hostlock, noise
 from devices.protocol import MeasureJob, MeasureResult
@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened. ``fraction`` is how much of the stage is done, 0 to 1."""
+    """One thing that happened. ``fraction`` is how much of the stage is done, 0 to 1.
+
+    ``tried`` comes with the kind of that name: every mix that the search has tried so far, as
+    documents of engine.result.Candidate, whose unknown figures are None.
+    """
 
     stage: str
-    kind: Literal["started", "progress", "finished", "log"]
+    kind: Literal["started", "progress", "finished", "log", "tried"]
     message: str = ""
     fraction: float | None = None
+    tried: Sequence[dict[str, Any]] = ()
     at: float = field(default_factory=time.time)
 
 

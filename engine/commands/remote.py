@@ -1,4 +1,4 @@
-"""``actnas remote``: upload, search, watch, download and read the leaderboard of a site."""
+"""``actnas remote``: upload, search, watch, download, repeat, and read a site's leaderboard."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devices.errors import BadRequest
+from engine.commands import repeat
 from engine.commands.inputs import Outcome, check_file, names_in
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def add_arguments(top: argparse.ArgumentParser) -> None:
     download.add_argument("entry", metavar="ENTRY")
     download.add_argument("--file", action="append", metavar="NAME", help="only this one")
     download.add_argument("--out", type=Path, default=Path(), metavar="DIR")
+
+    repeat.add_arguments(add("repeat", "measure an entry's own file again, here"))
 
     board = add("leaderboard", "the entries, best first")
     for name in FILTERS:
@@ -200,4 +203,5 @@ _ACTIONS: dict[str, Callable[[Client, argparse.Namespace], Outcome]] = {
     "watch": _watch,
     "download": _download,
     "leaderboard": _leaderboard,
+    "repeat": repeat.run,
 }

@@ -109,15 +109,25 @@ class ValScorer:
         load_weights(net, folder)
         return net
 
-    def score(self, assignments: Sequence[Assignment], *, stage: str) -> list[float]:
-        """One value an assignment; those scored in an earlier run are not scored again."""
-        scores = []
+    def score(
+        self,
+        assignments: Sequence[Assignment],
+        *,
+        stage: str,
+        seen: Callable[[Sequence[float]], None] = lambda scores: None,
+    ) -> list[float]:
+        """One value an assignment; those scored in an earlier run are not scored again.
+
+        ``seen`` is called with the values so far, whenever there is one more.
+        """
+        scores: list[float] = []
         for number, assignment in enumerate(assignments):
             scores.append(
                 self._context.store.remembered(
                     f"val {assignment.hash}", partial(self._one, assignment)
                 )
             )
+            seen(scores)
             self._context.progress(
                 stage, (number + 1) / len(assignments), f"mix {number + 1} of {len(assignments)}"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from devices.protocol import MeasureResult
 from engine.arms import ONE_TABLE
 from engine.costs import Composed, CostTable, arms, refit
 from engine.errors import Pending
+from engine.result import Candidate
 from engine.solvers import milp, pareto
 from engine.solvers.problem import Infeasible, Problem, Solution
 from engine.stages import accuracy, distortion
@@ -95,14 +97,19 @@ def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dic
     """
     table = CostTable.from_json(cost["table"])
     solved = solve(context, table, estimate)
+    rows = [_row(s, 0) for s in solved]
+    tell = partial(_tell, context, rows)
+    tell()
     scorer = accuracy.ValScorer(context) if context.trains else None
     try:
         first, measured = compose(context, [s.assignment for s in solved])
     except Pending:
         if scorer is not None:  # meanwhile; the scores are remembered
-            scorer.score([context.original, *(s.assignment for s in solved)], stage="candidates")
+            mixes = [context.original, *(s.assignment for s in solved)]
+            scorer.score(mixes, stage="candidates", seen=tell)
         raise
-    rows = [_row(s, 0, first, measured) for s in solved]
+    _put_measured(rows, first, measured)
+    tell()
     if len(measured) >= 3:
         composed = [
             Composed(a, arm.ratio, arm.ratio_interval.low, arm.ratio_interval.high)
@@ -114,10 +121,10 @@ def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dic
         again = [s for s in solve(context, table, estimate) if s.assignment not in known]
         again = again[:SCORED_AGAIN]
         solved += again
-        rows += [_row(s, 1, None, []) for s in again]
+        rows += [_row(s, 1) for s in again]
     if scorer is not None:
         everyone = [context.original, *(s.assignment for s in solved)]
-        scores = scorer.score(everyone, stage="candidates")
+        scores = scorer.score(everyone, stage="candidates", seen=tell)
         for row, score in zip(rows, scores[1:], strict=True):
             row["map50_95"] = score
         _expect(rows, scores[0])
@@ -136,6 +143,7 @@ def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dic
     picks = _picks(context, rows)
     for row in rows:
         row["chosen"] = row in picks
+    tell()
     return {
         "table": table.to_json(),
         "candidates": rows,
@@ -145,10 +153,23 @@ def run(context: Context, cost: dict[str, Any], estimate: dict[str, Any]) -> dic
     }
 
 
-def _row(
-    solution: Solution, round_: int, result: MeasureResult | None, measured: Sequence[Assignment]
-) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def document(row: dict[str, Any]) -> Candidate:
+    """A row of this stage as result.json holds it."""
+    kept = {k: v for k, v in row.items() if k in Candidate.model_fields and k != "interval"}
+    interval = tuple(row["interval"]) if row["interval"] else None
+    return Candidate(assignment=Assignment.from_pairs(row["choices"]), interval=interval, **kept)
+
+
+def _tell(context: Context, rows: list[dict[str, Any]], scores: Sequence[float] = ()) -> None:
+    """Tell of the rows; ``scores`` are val mAPs so far, the original's first."""
+    for row, score in zip(rows, scores[1:], strict=False):
+        row["map50_95"] = score
+    documents = [document(row).model_dump(mode="json") for row in rows]
+    context.tell_tried("candidates", documents)
+
+
+def _row(solution: Solution, round_: int) -> dict[str, Any]:
+    return {
         "choices": [list(pair) for pair in solution.assignment.choices],
         "round": round_,
         "solver": solution.solver,
@@ -164,14 +185,22 @@ def _row(
         "expected_loss": None,
         "distortion": None,
     }
-    if result is not None and solution.assignment in measured:
-        arm, base = result.arm(f"mix {solution.assignment.hash}"), result.arm(arms.BASELINE)
+
+
+def _put_measured(
+    rows: list[dict[str, Any]], result: MeasureResult, measured: Sequence[Assignment]
+) -> None:
+    """Put what was measured of the mixes ``measured`` into their rows."""
+    for row in rows:
+        assignment = Assignment.from_pairs(row["choices"])
+        if assignment not in measured:
+            continue
+        arm, base = result.arm(f"mix {assignment.hash}"), result.arm(arms.BASELINE)
         row["measured_ratio"] = arm.ratio
         row["measured_ratio_one_table"] = arm.details.get(ONE_TABLE)
         row["interval"] = [arm.ratio_interval.low, arm.ratio_interval.high]
         if arm.memory is not None and base.memory is not None:
             row["measured_memory_ratio"] = arm.memory.value / base.memory.value
-    return row
 
 
 def _expect(rows: list[dict[str, Any]], base: float) -> None:

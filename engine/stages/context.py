@@ -195,5 +195,9 @@ class Context:
             raise Pending(f"training of {', '.join(missing)}")
         return folders
 
+    def tell_tried(self, stage: str, candidates: Sequence[dict[str, Any]]) -> None:
+        """Tell which mixes were tried so far, and what is known of them."""
+        self.services.emit(Event(stage, "tried", tried=candidates))
+
     def progress(self, stage: str, fraction: float, message: str) -> None:
         self.services.emit(Event(stage, "progress", message, fraction))

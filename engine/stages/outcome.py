@@ -16,7 +16,6 @@ from engine import verdict
 from engine.arms import REFERENCE, Arm, Limits
 from engine.costs import CostTable
 from engine.result import (
-    Candidate,
     Chosen,
     CostTableDocument,
     DataFacts,
@@ -29,7 +28,7 @@ from engine.result import (
     SiteFacts,
     TrainingFacts,
 )
-from engine.stages import distortion
+from engine.stages import candidates, distortion
 from engine.stages.accuracy import val_estimator
 from engine.stages.context import Context
 from engine.training.run import read_summary
@@ -95,7 +94,7 @@ def build(context: Context, found: Findings) -> Result:
         arms=arms,
         cost_table=CostTableDocument.of(CostTable.from_json(found.chosen["table"])),
         estimates=_estimates(context, found),
-        candidates=[_candidate(row) for row in found.chosen["candidates"]],
+        candidates=[candidates.document(row) for row in found.chosen["candidates"]],
         chosen=[_chosen(context, arm, found) for arm in arms if arm.is_mix],
         verdict=answer,
         training=_training(context, found),
@@ -199,12 +198,6 @@ def _distortions(found: Findings) -> list[Score]:
 
 def _assignment(row: dict[str, Any]) -> Assignment:
     return Assignment.from_pairs(row["choices"])
-
-
-def _candidate(row: dict[str, Any]) -> Candidate:
-    kept = {k: v for k, v in row.items() if k in Candidate.model_fields and k != "interval"}
-    interval = tuple(row["interval"]) if row["interval"] else None
-    return Candidate(assignment=_assignment(row), interval=interval, **kept)
 
 
 def _chosen(context: Context, arm: Arm, found: Findings) -> Chosen:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from devices.assignment import Assignment
+from engine.epochs import FEWEST
 from engine.errors import BadSearch
 
 Phase = Literal["adapt", "teacher", "supernet", "estimate", "arm"]
@@ -58,10 +59,10 @@ class TrainingSettings:
         """The same with ``epochs`` an arm, shared out in proportion, each phase one at least.
 
         Raises:
-            BadSearch: fewer than two epochs.
+            BadSearch: fewer epochs than FEWEST.
         """
-        if epochs < 2:
-            raise BadSearch(f"epochs is {epochs}; at least 2 are needed (adapt, arm)")
+        if epochs < FEWEST:
+            raise BadSearch(f"epochs is {epochs}; at least {FEWEST} are needed (adapt, arm)")
         share = epochs / (self.adapt_epochs + self.arm_epochs)
         arm = max(1, round(self.arm_epochs * share))
         return replace(

@@ -108,6 +108,15 @@ def test_a_mix_meets_the_goal_and_was_composed_before(result: Result) -> None:
             assert candidate.measured_ratio < candidate.measured_ratio_one_table <= 1.01
 
 
+def test_mixes_are_told_as_they_are_tried(services: Recorded, result: Result) -> None:
+    told = [event.tried for event in services.events if event.kind == "tried"]
+    assert all(one["measured_ratio"] is None for one in told[0])  # before the device says more
+    scored = [sum(one["map50_95"] is not None for one in rows) for rows in told]
+    assert 0 < scored[-1] == len(told[-1])
+    assert len(set(scored)) > 2  # one after the other
+    assert [one.model_dump(mode="json") for one in result.candidates] == list(told[-1])
+
+
 def test_the_chosen_companions_describe_the_chosen_file(spec: SearchSpec, result: Result) -> None:
     (chosen, *_) = result.chosen
     assignment = Assignment.from_json((spec.out / chosen.assignment.path).read_text())

@@ -1,4 +1,4 @@
-"""API tokens and allowances. People are django.contrib.auth's users."""
+"""API tokens, confirmed addresses and allowances. People are django.contrib.auth's users."""
 
 from __future__ import annotations
 
@@ -90,6 +90,20 @@ class ApiToken(models.Model):
         """Make it worthless; whether it was live until now."""
         live = ApiToken.objects.filter(pk=self.pk, revoked__isnull=True)
         return live.update(revoked=timezone.now()) == 1
+
+
+class ConfirmedAddress(models.Model):
+    """The mail address that the account's owner confirmed last. It counts only as long as the
+    account still has it."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="confirmed_address"
+    )
+    address = models.EmailField()
+    confirmed = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.address
 
 
 def _limit(what: str) -> models.PositiveIntegerField:

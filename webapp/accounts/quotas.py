@@ -116,6 +116,20 @@ def check_searches(user: User, *, starting: int, new: bool) -> None:
                 f"{quota.title.lower()}: {quota.used:,} used, {starting:,} asked for, "
                 f"{quota.allowed:,} allowed; {hint}"
             )
+    _check_device_time(device)
+
+
+def check_device_time(user: User) -> None:
+    """Does nothing if ``user`` may use a device any longer today.
+
+    Raises:
+        QuotaExceeded: the device time of 24 hours is used up.
+    """
+    *_, device = _work(user, _allowance(user))
+    _check_device_time(device)
+
+
+def _check_device_time(device: Quota) -> None:
     if device.left == 0:
         raise QuotaExceeded(
             f"{device.title.lower()}: {device.used:,} s used, {device.allowed:,} s allowed; "

@@ -36,6 +36,8 @@ urlpatterns = [
     ),
     path("password/changed/", views.password_changed, name="password-changed"),
     path("email/", views.mail, name="mail"),
+    path("email/send/", views.send_confirmation, name="send-confirmation"),
+    path("email/confirm/<str:token>/", views.confirm, name="confirm"),
     path("delete/", views.delete, name="delete"),
     path(
         "forgotten/",

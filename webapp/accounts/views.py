@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from webapp.accounts import quotas, services
+from webapp.accounts import addresses, quotas, services
 from webapp.accounts.forms import DeleteForm, MailForm, SignUpForm, TokenForm
 from webapp.errors import Refused
 from webapp.ui.people import signed_in
@@ -32,7 +32,10 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied("sign-up is closed on this site")
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        login(request, form.save())
+        user = form.save()
+        login(request, user)
+        if user.email:
+            _send_confirmation(request, user)
         return redirect("accounts:dashboard")
     return render(request, "accounts/sign_up.html", {"form": form})
 
@@ -49,6 +52,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
             :_RECENT
         ],
         "quotas": quotas.quotas_of(user),
+        "unconfirmed": bool(user.email) and not addresses.is_confirmed(user),
         "entries": user.entries.standing().defer("arms", "assignment", "files")[:_RECENT],
     }
     return render(request, "accounts/dashboard.html", context)
@@ -94,11 +98,43 @@ def mail(request: HttpRequest) -> HttpResponse:
     """The address to which a link for a forgotten password goes."""
     form = MailForm(request.POST or None, instance=User.objects.get(pk=signed_in(request).pk))
     if request.method == "POST" and form.is_valid():
-        form.save()
+        user = form.save()
         messages.success(request, "Your e-mail address was saved.")
+        if user.email and not addresses.is_confirmed(user):
+            _send_confirmation(request, user)
         return redirect("accounts:dashboard")
     context = {"form": form, "title": "Your e-mail address", "submit": "Save it"}
     return render(request, "accounts/form.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+@require_POST
+def send_confirmation(request: HttpRequest) -> HttpResponse:
+    """Mail the link that confirms the account's address once more."""
+    user = signed_in(request)
+    if user.email:
+        _send_confirmation(request, user)
+    return redirect("accounts:dashboard")
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def confirm(request: HttpRequest, token: str) -> HttpResponse:
+    """What the mailed link opens. Only its button confirms: mail scanners open links, too."""
+    owner = addresses.owner_of(token)
+    if request.method == "POST" and owner is not None:
+        addresses.confirm(owner)
+        messages.success(request, f"The address {owner.email} is confirmed.")
+        return redirect("accounts:dashboard")
+    status = 200 if owner is not None else 410
+    return render(request, "accounts/confirm.html", {"owner": owner}, status=status)
+
+
+def _send_confirmation(request: HttpRequest, user: User) -> None:
+    if addresses.send(user, site=request.build_absolute_uri("/")):
+        messages.info(request, f"A link that confirms your address was sent to {user.email}.")
+    else:
+        messages.warning(request, "The link that confirms your address could not be sent now.")
 
 
 @login_required

@@ -9,13 +9,22 @@ from django.urls import reverse
 
 from webapp.api import schemas
 from webapp.catalog.models import DataSet, Detector
+from webapp.catalog.pictures import Picture
 from webapp.jobs.choices import FINAL
 from webapp.jobs.models import Job
 from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry, Snapshot
+from webapp.pool.history import Noise
+from webapp.searches import cross
 from webapp.searches.models import Search, SearchRequest
 from webapp.searches.services import progress
+from webapp.searches.tried import Tried
 from webapp.webhooks.models import Delivery, Webhook
+
+_TRIED = (
+    *("solver", "penalty", "predicted_ratio", "measured_ratio"),
+    *("map50_95", "expected_loss", "pareto", "chosen"),
+)
 
 
 def _job(job: Job | None) -> schemas.JobOut | None:
@@ -71,6 +80,75 @@ def search(row: Search) -> schemas.SearchOut:
     )
 
 
+def picture(request: HttpRequest, row: DataSet, one: Picture) -> schemas.PictureOut:
+    path = reverse("catalog:thumbnail", args=[row.pk, one.number])
+    return schemas.PictureOut(
+        url=request.build_absolute_uri(path),
+        split=one.split,
+        width=one.width,
+        height=one.height,
+        boxes=[
+            schemas.BoxOut(label=box.name, x=box.x, y=box.y, width=box.width, height=box.height)
+            for box in one.boxes
+        ],
+    )
+
+
+def noise(one: Noise) -> schemas.NoiseOut:
+    return schemas.NoiseOut(
+        target=one.target.id,
+        floor=one.floor,
+        checks=[
+            schemas.CheckOut(at=check.created, ratio=check.ratio, ratio_ci=[check.low, check.high])
+            for check in one.checks
+        ],
+    )
+
+
+def tried(row: Search) -> list[schemas.TriedOut]:
+    return [
+        schemas.TriedOut(
+            assignment=dict(one.document["assignment"]["choices"]),
+            assignment_hash=one.hash,
+            ratio_ci=one.document["interval"],
+            **{name: one.document[name] for name in _TRIED},
+        )
+        for one in Tried(row).candidates
+    ]
+
+
+def crossed(row: SearchRequest) -> schemas.CrossOut:
+    found = row.searches.select_related("request").order_by("pk")
+    matrix = next(iter(cross.matrices(found)), None)
+    if matrix is None:
+        return schemas.CrossOut(
+            request=row.pk, targets=[], mixes=[], cells=[], pending=[], verdict=""
+        )
+    return schemas.CrossOut(
+        request=row.pk,
+        targets=matrix.targets,
+        mixes=[
+            schemas.CrossMixOut(
+                target=mix.search.target, arm=mix.arm["name"], assignment_hash=mix.hash
+            )
+            for mix, _ in matrix.rows
+        ],
+        cells=[
+            schemas.CrossCellOut(
+                mix_of=mix.search.target,
+                target=target,
+                ratio=cell.ratio if cell else None,
+                ratio_ci=_pair(cell.low, cell.high) if cell else None,
+                kind=cell.kind if cell else None,
+            )
+            for mix, cells in matrix.rows
+            for target, cell in zip(matrix.targets, cells, strict=True)
+        ],
+        pending=matrix.pending,
+        verdict=matrix.verdict,
+    )
+
+
 def request(row: SearchRequest) -> schemas.RequestOut:
     searches = list(row.searches.select_related("job", "device").prefetch_related("entries"))
     names = set(schemas.RequestOut.model_fields) - {"model", "data_set", "state", "searches"}
@@ -96,6 +174,9 @@ def entry(row: Entry, *, detail: bool = False) -> schemas.EntryOut:
         "latency_ratio": row.ratio,
         "ratio_ci": _pair(row.ratio_low, row.ratio_high),
         "files": list(row.files),
+        "measured_file": row.download_of(row.file),
+        "baseline_file": row.baseline_download,
+        "baseline_sha256": row.baseline["file_sha256"] if row.baseline else None,
     }
     plain = set(schemas.EntryOut.model_fields) - set(derived)
     values = {name: getattr(row, name) for name in plain} | derived

@@ -14,11 +14,14 @@ from webapp.middleware import Handler
 
 PREFIX = "/api/v1/"
 # Forms that take or mail a secret.
-_SECRET_FORMS = ("/accounts/login/", "/accounts/sign-up/", "/accounts/forgotten/")
+_SECRET_FORMS = (
+    *("/accounts/login/", "/accounts/sign-up/", "/accounts/forgotten/"),
+    *("/accounts/email/", "/accounts/email/send/"),
+)
 
 
 class ApiMiddleware:
-    """Pages pass through, but for the forms of passwords, which are limited like tokens."""
+    """Pages pass through, but for forms that take or mail a secret: limited like tokens."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

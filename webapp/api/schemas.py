@@ -83,6 +83,29 @@ class SignUp(Body):
 
 class UserOut(Schema):
     username: str
+    email: str = ""
+    email_confirmed: bool = Field(False, description="by the link that was mailed to it")
+
+
+class MailIn(Body):
+    email: str = Field(max_length=254, description="empty: none")
+
+    model_config = _example({"email": "alice@example.com"})
+
+
+class NewPassword(Body):
+    password: str = Field(description="the one of now")
+    new_password: str
+
+    model_config = _example({"password": "six-impossible-things", "new_password": "before-tea"})
+
+
+class TokenRow(Schema):
+    prefix: str = Field(description="what its text begins with, after actnas_")
+    name: str
+    scopes: list[str]
+    created: datetime
+    last_used: datetime | None
 
 
 class QuotaOut(Schema):
@@ -136,6 +159,22 @@ class DataSetOut(UploadOut):
     boxes: dict[str, dict[str, int]] = Field(description="{split: {class index: boxes}}")
 
 
+class BoxOut(Schema):
+    label: str
+    x: float = Field(description="left edge, pixels of the picture")
+    y: float = Field(description="upper edge")
+    width: float
+    height: float
+
+
+class PictureOut(Schema):
+    url: str
+    split: str
+    width: int
+    height: int
+    boxes: list[BoxOut]
+
+
 class TargetOut(Schema):
     id: str
     title: str
@@ -162,6 +201,29 @@ class DeviceOut(Schema):
     health: str = Field(description="unknown, good, noisy, bad, maintenance or retired")
     health_reason: str
     queued: int = Field(description="measurements that wait for it")
+
+
+class CheckOut(Schema):
+    at: datetime
+    ratio: float = Field(description="of a model to itself")
+    ratio_ci: Interval
+
+
+class NoiseOut(Schema):
+    target: str
+    floor: float | None = Field(description="largest |ratio - 1| of the latest checks")
+    checks: list[CheckOut] = Field(description="from old to new")
+
+
+class DeviceDetail(DeviceOut):
+    noise: list[NoiseOut] = Field(description="A/A checks of every target that it offers")
+    best: list[str] = Field(description="ids of the best public entries measured on it")
+
+
+class EstimateOut(Schema):
+    target: str
+    seconds: float | None = Field(description="null: no search like it has finished yet")
+    searches: int = Field(description="how many finished ones that is the median of")
 
 
 class SearchIn(Body):
@@ -225,6 +287,47 @@ class SearchOut(Schema):
     entries: list[str] = Field([], description="ids of the entries that it published")
 
 
+class TriedOut(Schema):
+    """A mix that a search tried on its way; what is not known yet is null."""
+
+    assignment: dict[str, str] = Field(description="activation of every site")
+    assignment_hash: str
+    solver: str
+    penalty: float = Field(description="the estimator's, by which the solver chose it")
+    predicted_ratio: float = Field(description="latency against the standard activation")
+    measured_ratio: float | None
+    ratio_ci: Interval | None
+    map50_95: float | None = Field(description="on val, with the search's weights")
+    expected_loss: float | None = Field(description="after its own training")
+    pareto: bool = Field(description="nothing beats it on both")
+    chosen: bool
+
+
+class CrossMixOut(Schema):
+    target: str = Field(description="for which the mix was searched")
+    arm: str
+    assignment_hash: str
+
+
+class CrossCellOut(Schema):
+    mix_of: str = Field(description="target for which the mix was searched")
+    target: str = Field(description="target that it was measured on")
+    ratio: float | None = Field(description="to the reference arm there; null: not measured")
+    ratio_ci: Interval | None = Field(description="null where modelled or not measured")
+    kind: str | None = Field(description="measured, modelled or emulated")
+
+
+class CrossOut(Schema):
+    """The best mix of each target as the other targets see it."""
+
+    request: str
+    targets: list[str] = Field(description="with a finished search")
+    mixes: list[CrossMixOut]
+    cells: list[CrossCellOut]
+    pending: list[str] = Field(description="targets on which a measurement is queued or runs")
+    verdict: str = Field(description="whether it paid, in a sentence; empty: nothing to say yet")
+
+
 class RequestOut(Schema):
     id: str
     name: str
@@ -281,6 +384,9 @@ class EntryOut(Schema):
     assignment_hash: str
     file_sha256: str
     files: list[str] = Field(description="names for /entries/{id}/files/{name}")
+    measured_file: str | None = Field(description="which of them the figures are of")
+    baseline_file: str | None = Field(description="which of them its ratio counts from")
+    baseline_sha256: str | None
     verdict: str
     sentence: str
     is_choice: bool = Field(description="whether the verdict names this entry's arm")
@@ -324,6 +430,25 @@ class SnapshotOut(Schema):
     url: str = Field(description="its page; the address stays")
     files: dict[str, str] = Field(description="{csv, parquet, json: address}, once written")
     job: JobOut | None
+
+
+class RankingOut(Schema):
+    """Only entries that agree in all of this are ranked with each other."""
+
+    target: str
+    kind: str
+    device_model: str
+    data_set_version: str
+    data_set_name: str
+    imgsz: int
+    entries: int
+
+
+class SamplesOut(Schema):
+    entry: str
+    target: str
+    unit: str = Field(description="ms")
+    arms: dict[str, list[list[float]]] = Field(description="{arm: blocks of samples}, in order")
 
 
 class Page(Schema):

@@ -10,11 +10,11 @@ from typing import Any
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from devices.activations import CATALOG
 from devices.targets import Target, get
-from webapp.leaderboard.models import Entry
+from webapp.leaderboard.models import BASELINE, Entry
 from webapp.leaderboard.rows import arm_title, site_order
-from webapp.ui import figures, svg
+from webapp.searches.swaps import Sensitivity, Swaps, in_order
+from webapp.ui import svg
 from webapp.ui.svg.network import DrawnSite
 
 # End of a download's name -> what it is.
@@ -25,8 +25,6 @@ _ROLES = {
     ".onnx": "another export, not measured",
     ".tflite": "another export, not measured",
 }
-
-BASELINE = "reference"  # the arm that every arm of a search is timed against
 
 
 @dataclass(frozen=True)
@@ -89,15 +87,6 @@ class ArmRow:
 
 
 @dataclass(frozen=True)
-class Sensitivity:
-    """One estimator's signal per (site, activation): 0 for the original, lower is better."""
-
-    estimator: str
-    unit: str
-    values: dict[tuple[str, str], float]
-
-
-@dataclass(frozen=True)
 class Evidence:
     """Arms, drawings, samples, environment and files of one entry."""
 
@@ -138,73 +127,31 @@ class Evidence:
     def candidates(self) -> list[str]:
         """The search's activations, and the originals that the map must show, in catalog order."""
         request = self.entry.search.request
-        used = {*request.activations, *self.activations, *self.entry.detector.original.values()}
-        return [name for name in CATALOG if name in used]
+        original = self.entry.detector.original.values()
+        return in_order([*request.activations, *self.activations, *original])
 
     @cached_property
-    def costs(self) -> dict[tuple[str, str], float]:
-        """Milliseconds of every (site, activation) against the original, from the cost table."""
-        table = (self.entry.search.result or {}).get("cost_table")
-        if not table:
-            return {}
-        known = {
-            (site, activation): ms
-            for site, row in zip(table["sites"], table["ms"], strict=True)
-            for activation, ms in zip(table["activations"], row, strict=True)
-            if ms is not None
-        }
-        original = self.entry.detector.original
-        return {
-            (site, activation): ms - known[site, original[site]]
-            for (site, activation), ms in known.items()
-            if (site, original.get(site)) in known
-        }
+    def swaps(self) -> Swaps:
+        """What one swap costs and loses."""
+        return Swaps(self.entry.search.result or {}, self.entry.detector.original)
 
-    @cached_property
+    @property
     def sensitivity(self) -> Sensitivity | None:
-        """What each swap loses in accuracy, as the search's estimator saw it; None without one."""
-        result = self.entry.search.result or {}
-        found = [one for one in result.get("estimates", []) if one.get("penalty")]
-        if not found:
-            return None
-        estimate = found[-1]
-        values = {
-            (site["path"], activation): value
-            for site, row in zip(result["sites"], estimate["penalty"], strict=True)
-            for activation, value in zip(estimate["activations"], row, strict=True)
-            if value is not None
-        }
-        return Sensitivity(estimate["estimator"], estimate["unit"], values)
+        return self.swaps.sensitivity
 
     @property
     def site_map(self) -> SafeString:
-        return svg.site_map(self.sites, candidates=self.candidates, costs=self.costs)
+        return svg.site_map(self.sites, candidates=self.candidates, costs=self.swaps.costs)
 
     @property
     def cost_map(self) -> SafeString | str:
         """The cost of every choice as a heat map; "" without a cost table."""
-        if not self.costs:
-            return ""
-        return svg.heat_map(
-            self.sites,
-            candidates=self.candidates,
-            values=self.costs,
-            told=lambda value: f"{figures.signed(value, 4)} ms",
-            what="Cost of every choice against the original, in ms",
-        )
+        return self.swaps.cost_map(self.sites, self.candidates)
 
     @property
     def sensitivity_map(self) -> SafeString | str:
         """What every swap loses as a heat map; "" where no estimator said."""
-        if self.sensitivity is None:
-            return ""
-        return svg.heat_map(
-            self.sites,
-            candidates=self.candidates,
-            values=self.sensitivity.values,
-            told=lambda value: figures.signed(value, 4),
-            what=f"Accuracy signal of every swap, in {self.sensitivity.unit}",
-        )
+        return self.swaps.sensitivity_map(self.sites, self.candidates)
 
     @property
     def site_table(self) -> list[dict[str, Any]]:
@@ -214,7 +161,7 @@ class Evidence:
             {
                 "site": site,
                 "original": self.entry.detector.original.get(site.path, ""),
-                "cost": self.costs.get((site.path, site.activation)),
+                "cost": self.swaps.costs.get((site.path, site.activation)),
                 "loses": signal.values.get((site.path, site.activation)) if signal else None,
             }
             for site in self.sites
@@ -308,6 +255,8 @@ class Evidence:
         """What a download is, in words."""
         if relative == self.entry.file:
             return "the measured file"
+        if name == self.entry.baseline_download:
+            return "the baseline that it was measured beside"
         for ending, words in _ROLES.items():
             if name.endswith(ending):
                 return words
@@ -315,7 +264,7 @@ class Evidence:
 
     @property
     def command(self) -> str:
-        """The actnas command line that measures this assignment again."""
+        """The actnas command line that swaps the upload's activations and measures that."""
         assignment = next(name for name in self.entry.files if name.endswith("assignment.json"))
         name = self.entry.detector.file_name
         # A name that begins with a dash would be taken for an option.

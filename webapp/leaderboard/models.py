@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
@@ -19,6 +19,7 @@ from webapp.ids import new_id
 from webapp.jobs.models import Job
 from webapp.searches.models import Search
 
+BASELINE = "reference"  # the arm that every arm of a search is timed against
 _TARGETS = {target.id: target for target in TARGETS}
 _LISTED = Q(public=True, withdrawn__isnull=True)
 
@@ -217,6 +218,22 @@ class Entry(models.Model):
 
     def is_owned_by(self, user: User | AnonymousUser) -> bool:
         return user.is_authenticated and self.owner_id == user.pk
+
+    def download_of(self, path: str) -> str | None:
+        """Under which name the file at ``path`` in the search's folder is offered; None: it is
+        not."""
+        return next((name for name, kept in self.files.items() if kept == path), None)
+
+    @property
+    def baseline(self) -> dict[str, Any] | None:
+        """The arm that the ratio counts from."""
+        return next((arm for arm in self.arms if arm["name"] == BASELINE), None)
+
+    @property
+    def baseline_download(self) -> str | None:
+        """The name of its file among the downloads; entries of old may have none."""
+        arm = self.baseline
+        return None if arm is None or not arm["file"] else self.download_of(arm["file"])
 
 
 class Snapshot(models.Model):

@@ -15,7 +15,7 @@ from webapp.audit.choices import Action
 from webapp.audit.services import record
 from webapp.catalog.choices import Visibility
 from webapp.leaderboard import ranking
-from webapp.leaderboard.models import Entry
+from webapp.leaderboard.models import BASELINE, Entry
 from webapp.searches.models import Search
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _is_complete(arm: Arm) -> bool:
     return None not in figures
 
 
-def _files(search: Search, arm: Arm, companions: Chosen | None) -> dict[str, str]:
+def _files(search: Search, result: Result, arm: Arm, companions: Chosen | None) -> dict[str, str]:
     """Download names and paths in the search's folder; the assignment is always among them."""
     assert arm.file is not None  # complete arms have one
     paths = [arm.file]
@@ -62,7 +62,13 @@ def _files(search: Search, arm: Arm, companions: Chosen | None) -> dict[str, str
     export = (arm.details.get("onnx") or {}).get("path")
     if export is not None and export not in paths and (search.path / export).is_file():
         paths.append(export)
-    return {Path(path).name: path for path in paths}
+    named = {Path(path).name: path for path in paths}
+    # What its ratio counts from, so that anybody can measure both again.
+    base = next((one.file for one in result.arms if one.name == BASELINE and one.file), None)
+    if base is not None and base not in paths and (search.path / base).is_file():
+        name = Path(base).name
+        named[name if name not in named else f"{BASELINE}-{name}"] = base
+    return named
 
 
 def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None) -> Entry:
@@ -85,7 +91,7 @@ def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None
         "assignment_hash": arm.assignment.hash,
         "file": arm.file,
         "file_sha256": arm.file_sha256,
-        "files": _files(search, arm, companions),
+        "files": _files(search, result, arm, companions),
         "map50": arm.map50,
         "map50_95": arm.map50_95,
         "map_low": arm.map50_95_ci[0] if arm.map50_95_ci else None,

@@ -168,7 +168,12 @@ def entry(request: HttpRequest, entry_id: str) -> HttpResponse:
     if found.withdrawn is not None:
         return render(request, "leaderboard/withdrawn.html", {"entry": found}, status=410)
     mine = found.is_owned_by(request.user) or request.user.is_staff
-    context = {"entry": found, "evidence": Evidence(found), "mine": mine}
+    context = {
+        "entry": found,
+        "evidence": Evidence(found),
+        "mine": mine,
+        "site": request.build_absolute_uri("/"),
+    }
     return render(request, "leaderboard/entry.html", context)
 
 

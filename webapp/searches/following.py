@@ -10,7 +10,7 @@ from typing import Any
 from devices.targets import Target, get
 from webapp.jobs.choices import ALIVE, State
 from webapp.leaderboard.models import Entry
-from webapp.searches import services
+from webapp.searches import cross, services
 from webapp.searches.choices import StageState
 from webapp.searches.estimates import Pace, pace_of, work_of
 from webapp.searches.models import Search, SearchEvent, SearchRequest
@@ -99,6 +99,11 @@ class Lane:
         return Tried(self.search)
 
     @property
+    def has_figures(self) -> bool:
+        """Whether there is a result to draw."""
+        return self.search.result is not None
+
+    @property
     def can_retry(self) -> bool:
         return self.progress.state in (State.FAILED, State.CANCELLED)
 
@@ -136,6 +141,16 @@ class Follow:
     @property
     def is_over(self) -> bool:
         return all(lane.progress.is_final for lane in self.lanes)
+
+    @cached_property
+    def matrix(self) -> cross.Matrix | None:
+        """What the targets' best mixes take on each other; None with fewer than two results."""
+        return next(iter(cross.matrices(lane.search for lane in self.lanes)), None)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the page will say something else without anybody asking."""
+        return not self.is_over or (self.matrix is not None and bool(self.matrix.pending))
 
     @property
     def summary(self) -> str:

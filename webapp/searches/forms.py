@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -9,7 +11,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from devices.activations import CATALOG
-from devices.targets import TARGETS
+from devices.targets import TARGETS, Target
+from engine.epochs import FEWEST
 from webapp.catalog.choices import Visibility
 from webapp.catalog.models import DataSet, Detector
 from webapp.searches.choices import Recipe
@@ -25,6 +28,31 @@ class ModelChoice(forms.ModelChoiceField):
 class DataSetChoice(forms.ModelChoiceField):
     def label_from_instance(self, obj: Any) -> str:
         return f"{obj.name} ({sum(obj.images.values()):,} images)"
+
+
+@dataclass(frozen=True)
+class TargetGroup:
+    """The targets of one kind of hardware with whether a device offers them now: those that are
+    shown, and the rest, which is folded."""
+
+    hardware: str
+    shown: list[tuple[Target, bool]]
+    folded: list[tuple[Target, bool]]
+
+    @property
+    def title(self) -> str:
+        return self.hardware.upper()
+
+
+def target_groups(*, served: Collection[str], chosen: Collection[str]) -> list[TargetGroup]:
+    """Every target by its hardware. The chosen ones are shown, or one where none is chosen."""
+    groups = []
+    for hardware in dict.fromkeys(target.hardware for target in TARGETS):
+        mine = [(one, one.id in served) for one in TARGETS if one.hardware == hardware]
+        mine.sort(key=lambda row: not row[1])  # what nobody offers comes last
+        shown = [row for row in mine if row[0].id in chosen] or mine[:1]
+        groups.append(TargetGroup(hardware, shown, [row for row in mine if row not in shown]))
+    return groups
 
 
 class SearchForm(Accessible, forms.Form):
@@ -45,7 +73,8 @@ class SearchForm(Accessible, forms.Form):
         min_value=0,
         max_value=1,
         widget=forms.NumberInput(attrs={"step": "any"}),
-        help_text="A limit. A model that loses more is not offered.",
+        help_text="A limit. A model that loses more is not offered. Without a data set nothing "
+        "can be lost or kept, and the limit is left out.",
     )
     max_latency_ratio = forms.FloatField(
         label="Latency at most",
@@ -73,9 +102,9 @@ class SearchForm(Accessible, forms.Form):
     recipe = forms.ChoiceField(choices=Recipe.choices, initial=Recipe.SUPERNET)
     epochs = forms.IntegerField(
         required=False,
-        min_value=2,
+        min_value=FEWEST,
         max_value=settings.MAX_EPOCHS,
-        help_text="Empty: what the recipe holds enough.",
+        help_text=f"At least {FEWEST}. Empty: what the recipe holds enough.",
     )
     distil = forms.BooleanField(
         label="Distil",
@@ -132,7 +161,8 @@ class SearchForm(Accessible, forms.Form):
             recipe=values["recipe"],
             max_latency_ratio=values["max_latency_ratio"],
             max_memory_ratio=values["max_memory_ratio"],
-            max_map_loss=values["max_map_loss"],
+            # A cost study scores nothing: the limit would be a promise that nobody checks.
+            max_map_loss=values["max_map_loss"] if values["data_set"] else None,
             epochs=values["epochs"],
             distil=values["distil"],
             time_limit_min=values["time_limit_min"],

@@ -109,6 +109,9 @@ class Search(models.Model):
     stages = models.JSONField(
         default=list, help_text="[{name, state, fraction, message, started, seconds}]"
     )
+    tried = models.JSONField(
+        default=list, help_text="mixes tried so far, as the result will hold them"
+    )
     result = models.JSONField(null=True, help_text="result.json of the engine")
 
     class Meta:

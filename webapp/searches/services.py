@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from devices import activations as catalog
+from engine.epochs import FEWEST
 from webapp.accounts import quotas
 from webapp.catalog.choices import UploadState, Visibility
 from webapp.catalog.models import DataSet, Detector
@@ -116,7 +117,7 @@ def _check_wish(wish: Wish) -> None:
     _check_range("max_latency_ratio", wish.max_latency_ratio, above=0, most=10)
     _check_range("max_memory_ratio", wish.max_memory_ratio, above=0, most=10)
     _check_range("max_map_loss", wish.max_map_loss, above=-1e-12, most=1)
-    _check_range("epochs", wish.epochs, above=1, most=settings.MAX_EPOCHS)
+    _check_range("epochs", wish.epochs, above=FEWEST - 1, most=settings.MAX_EPOCHS)
     _check_range("time_limit_min", wish.time_limit_min, above=0, most=settings.MAX_TIME_LIMIT_MIN)
     _check_range("imgsz", wish.imgsz, above=31, most=2048)
     if not 0 <= wish.seed < 2**31:

@@ -22,14 +22,13 @@ from webapp.jobs import queues
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import FINAL, Fault, Kind, State
 from webapp.jobs.models import Job
-from webapp.searches import stages
+from webapp.searches import measuring, stages
 from webapp.searches.models import Measurement, Search, SearchEvent, Training
 
 if TYPE_CHECKING:
     from engine.training.spec import TrainingSpec
     from webapp.jobs.context import JobContext
 
-MEASURE_LIMIT_S = 3600
 TRAIN_LIMIT_S = 24 * 3600
 _WRITE_EVERY_S = 1.0
 
@@ -109,6 +108,10 @@ class SearchSurroundings(_Surroundings):
     def emit(self, event: Event) -> None:
         """Keep the stages; write them at once when something begins or ends, else once a second."""
         self.context.check()
+        if event.kind == "tried":
+            self.search.tried = list(event.tried)
+            self.search.save(update_fields=["tried"])
+            return
         if event.kind == "started":
             # What was asked for before is wanted, but it does not keep this stage from going on.
             self.context.blocked_by.clear()
@@ -142,29 +145,13 @@ class SearchSurroundings(_Surroundings):
         return last is not None and (last.stage, last.kind, last.message) == same
 
     def _measurement(self, job: MeasureJob) -> Measurement:
-        digest = content_hash(job)
-        known = Measurement.objects.select_related("job").filter(search=self.search, hash=digest)
-        if (found := known.first()) is not None:
+        found = measuring.known(self.search, job)
+        if found is not None:
             return found
         device = self.search.device
         if device is None:
             raise EngineError(f"the device of search {self.search.pk} was removed from the pool")
-        with transaction.atomic():
-            measurement = Measurement.objects.create(
-                search=self.search,
-                device=device,
-                hash=digest,
-                document=job.model_dump(mode="json"),
-            )
-            measurement.job = jobs.create(
-                kind=Kind.MEASURE,
-                queue=device.queue,
-                payload={"id": measurement.pk, "search": self.search.pk},
-                owner=self.context.job.owner,
-                limit_s=MEASURE_LIMIT_S,
-            )
-            measurement.save(update_fields=["job"])
-        return measurement
+        return measuring.queue(self.search, job, device=device, owner=self.context.job.owner)
 
 
 def _training(spec: TrainingSpec, *, owner: Job) -> Training:

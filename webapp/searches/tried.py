@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -36,6 +37,12 @@ class Candidate:
         return value
 
     @property
+    def best_ratio(self) -> float:
+        """What was measured; what is predicted as long as it was not."""
+        predicted: float = self.document["predicted_ratio"]
+        return predicted if self.ratio is None else self.ratio
+
+    @property
     def map50_95(self) -> float | None:
         value: float | None = self.document.get("map50_95")
         return value
@@ -43,34 +50,55 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Tried:
-    """The candidates of a finished search, the fastest first."""
+    """The candidates of a search, the fastest first: while it runs, those that it told of."""
 
     search: Search
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        found = [Candidate(one) for one in (self.search.result or {}).get("candidates", [])]
-        return sorted(found, key=lambda one: (one.ratio is None, one.ratio or 0.0))
+        result = self.search.result
+        documents = self.search.tried if result is None else result.get("candidates", [])
+        found = [Candidate(one) for one in documents]
+        return sorted(found, key=lambda one: (one.ratio is None, one.best_ratio))
+
+    @property
+    def measured(self) -> int:
+        """How many of them were measured."""
+        return sum(one.ratio is not None for one in self.candidates)
+
+    @cached_property
+    def front(self) -> set[str]:
+        """Hashes of those that nothing beats on both figures: as the result says, before that
+        among what has both."""
+        if self.search.result is not None:
+            return {one.hash for one in self.candidates if one.document.get("pareto")}
+        known = [one for one in self.candidates if one.ratio is not None]
+        return {one.hash for one in known if not _is_beaten(one, known)}
 
     @property
     def pareto_chart(self) -> SafeString | str:
-        """Measured ratio against mAP on val: the Pareto set filled, the picks ringed."""
+        """Ratio against mAP on val: the Pareto set filled, the picks ringed, what is not measured
+        dashed at its predicted ratio."""
         points = [
             Point(
-                x=one.ratio,
+                x=one.best_ratio,
                 y=one.map50_95,
-                told=f"{one.hash}: ratio {figures.number(one.ratio)}, "
+                told=f"{one.hash}: ratio {figures.number(one.best_ratio)}"
+                f"{'' if one.ratio is not None else ' (predicted)'}, "
                 f"mAP50-95 on val {figures.number(one.map50_95)}",
-                strong=bool(one.document.get("pareto")),
+                strong=one.hash in self.front and one.ratio is not None,
                 ring=bool(one.document.get("chosen")),
+                rough=one.ratio is None,
             )
             for one in self.candidates
-            if one.ratio is not None and one.map50_95 is not None
+            if one.map50_95 is not None
         ]
         if len(points) < _FEWEST:
             return ""
-        label = f"Measured latency ratio against mAP50-95 on val of {len(points)} mixes"
-        return svg.scatter(points, x_name="latency ratio", y_name="mAP50-95 on val", label=label)
+        label = f"Latency ratio against mAP50-95 on val of {len(points)} mixes"
+        return svg.scatter(
+            points, x_name="latency ratio", y_name="mAP50-95 on val", label=label, joined=True
+        )
 
     @property
     def trust_chart(self) -> SafeString | str:
@@ -92,3 +120,17 @@ class Tried:
         return svg.scatter(
             points, x_name="penalty by the estimator", y_name="mAP50-95 on val", label=label
         )
+
+
+def _is_beaten(one: Candidate, others: Sequence[Candidate]) -> bool:
+    """Whether another is at least as good on both figures, and better on one."""
+    if one.map50_95 is None:
+        return True
+    mine = (one.best_ratio, -one.map50_95)
+    for other in others:
+        if other.map50_95 is None:
+            continue
+        theirs = (other.best_ratio, -other.map50_95)
+        if theirs != mine and theirs[0] <= mine[0] and theirs[1] <= mine[1]:
+            return True
+    return False

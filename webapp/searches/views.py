@@ -8,22 +8,25 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from devices.activations import CATALOG
 from devices.errors import BadRequest
 from devices.targets import TARGETS
 from webapp.catalog.models import DataSet
-from webapp.errors import QuotaExceeded, Refused
+from webapp.errors import NotReady, QuotaExceeded, Refused
 from webapp.pool.services import served_targets
-from webapp.searches import estimates, services
+from webapp.searches import cross, estimates, services, side_by_side
 from webapp.searches.choices import Recipe
 from webapp.searches.following import Follow
-from webapp.searches.forms import SearchForm
+from webapp.searches.forms import SearchForm, target_groups
 from webapp.searches.models import Search, SearchRequest
+from webapp.searches.study import Study
 from webapp.ui.people import signed_in
 
 PAGE = 25
@@ -47,12 +50,10 @@ def new(request: HttpRequest) -> HttpResponse:
     """The form; the page of the new request follows."""
     user = signed_in(request)
     served = served_targets()
-    initial = {
-        "detector": request.GET.get("model"),
-        "data_set": request.GET.get("data_set"),
-        "targets": _first_targets(served),
-    }
-    given = {name: value for name, value in initial.items() if value}
+    given = {"targets": _first_targets(served), **_as_before(request)}
+    for name, key in (("detector", "model"), ("data_set", "data_set"), ("recipe", "recipe")):
+        if request.GET.get(key):
+            given[name] = request.GET[key]
     form = SearchForm(request.POST or None, user=user, initial=given)
     if request.method == "POST" and form.is_valid():
         try:
@@ -75,7 +76,7 @@ def new(request: HttpRequest) -> HttpResponse:
     context = {
         **_estimate(request, asked),
         "form": form,
-        "targets": [(target, target.id in served) for target in TARGETS],
+        "groups": target_groups(served=served, chosen=form["targets"].value() or []),
         "activations": list(CATALOG.values()),
         "chosen_targets": form["targets"].value() or [],
         "chosen_activations": form["activations"].value() or [],
@@ -159,7 +160,11 @@ def _estimate(request: HttpRequest, values: QueryDict) -> dict[str, Any]:
         work=estimates.work(data_set, epochs=int(epochs) if epochs.isdigit() else None),
     )
     rows = [(target, known.total_s(target.id), known.count(target.id)) for target in chosen]
-    return {"estimate": rows, "estimate_known": any(seconds is not None for _, seconds, _ in rows)}
+    return {
+        "estimate": rows,
+        "estimate_known": any(seconds is not None for _, seconds, _ in rows),
+        "cost_study": data_set is None,
+    }
 
 
 @login_required
@@ -174,6 +179,67 @@ def retry(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse
     except QuotaExceeded as error:
         messages.error(request, f"Not run again: {error}.")
     return redirect("searches:request", request_id)
+
+
+@login_required
+@require_POST
+def measure_across(request: HttpRequest, request_id: str) -> HttpResponse:
+    """Have every target's best mix measured on the other targets of an own request."""
+    mine = _mine(request, request_id)
+    try:
+        asked = cross.ask(mine, by=signed_in(request))
+        if not asked:
+            messages.warning(request, "Everything that can be measured has been measured.")
+    except (Refused, BadRequest) as error:
+        messages.error(request, f"Not measured: {error}.")
+    return redirect("searches:request", request_id)
+
+
+@require_safe
+@gzip_page
+def figures(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
+    """The published figures for one target of a request, once its search is finished."""
+    search = _finished(request, request_id, search_id)
+    context = {"study": Study(search), "others": side_by_side.like(search, reader=request.user)}
+    return render(request, "searches/figures.html", {**context, "search": search})
+
+
+@require_safe
+@gzip_page
+def against(request: HttpRequest, request_id: str, search_id: str, other_id: str) -> HttpResponse:
+    """Two searches for the same model, target and data set side by side."""
+    search = _finished(request, request_id, search_id)
+    other = get_object_or_404(_searches(request), pk=other_id, result__isnull=False)
+    try:
+        found = side_by_side.pair(search, other)
+    except NotReady as error:
+        raise Http404(str(error)) from None
+    return render(request, "searches/against.html", {"pair": found, "search": search})
+
+
+def _finished(request: HttpRequest, request_id: str, search_id: str) -> Search:
+    found = _searches(request).filter(result__isnull=False)
+    return get_object_or_404(found, pk=search_id, request=request_id)
+
+
+def _searches(request: HttpRequest) -> QuerySet[Search]:
+    """Searches whose request the reader may see."""
+    visible = SearchRequest.objects.visible_to(request.user)
+    return Search.objects.filter(request__in=visible).select_related(
+        "job", "request__owner", "request__detector", "request__data_set"
+    )
+
+
+def _as_before(request: HttpRequest) -> dict[str, Any]:
+    """What an earlier request asked for, where the address names one (``?like=``)."""
+    like = request.GET.get("like")
+    visible = SearchRequest.objects.visible_to(request.user)
+    before = visible.filter(pk=like).first() if like else None
+    if before is None:
+        return {}
+    plain = set(SearchForm.base_fields) - {"detector", "data_set"}
+    found = {name: getattr(before, name) for name in plain}
+    return {**found, "detector": before.detector_id, "data_set": before.data_set_id}
 
 
 def _first_targets(served: set[str]) -> list[str]:

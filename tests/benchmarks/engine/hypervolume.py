@@ -24,6 +24,7 @@ from engine.costs.table import Matrix
 from engine.estimators import ScoreCache
 from engine.estimators.base import Inputs
 from engine.estimators.supernet_map import SupernetMap
+from engine.hypervolume import area
 from engine.loading import load
 from engine.solvers import Problem, Solution, greedy, milp, nsga2
 from engine.stages.accuracy import nwot_penalty, supernet_penalty
@@ -40,7 +41,6 @@ ADAPT = 8  # epochs, shared by all
 SUPERNET = 5
 ARM = 6  # epochs of a pick; where no supernet was trained each gets a share of its epochs, too
 RICHER = ARM + SUPERNET // PICKS
-REFERENCE_POINT = (1.0, 0.05)  # latency ratio, loss of mAP50-95
 SEEDS = (0,)
 SAME = 1e-3  # of a ratio: how far below its level a random mix may not lie
 NEAR = 0.04
@@ -261,17 +261,6 @@ def _figures(bed: Bed, folder: Any, mix: Assignment) -> dict[str, Any]:
             if (arm := arms.find(result, name)).memory is not None
         },
     }
-
-
-def area(points: list[tuple[float, float]]) -> float:
-    """The area between the points (both to be made small) and REFERENCE_POINT."""
-    right, top = REFERENCE_POINT
-    total = 0.0
-    for x, y in sorted(points):
-        if x < right and y < top:
-            total += (right - x) * (top - y)
-            top = y
-    return total
 
 
 def table(bed: Bed) -> pd.DataFrame | None:

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib
 import pandas as pd
 
+from engine.hypervolume import REFERENCE_POINT
 from tests.benchmarks import numbers as numbers_of
 from tests.benchmarks.engine import bakeoff, hypervolume
 from tests.benchmarks.engine.testbed import Bed
@@ -122,7 +123,7 @@ def _ways(bed: Bed) -> str:
         f"steps: {hypervolume.SUPERNET} supernet epochs and {hypervolume.ARM} a pick, or "
         f"{hypervolume.RICHER} a pick. mAP50-95 is of the int8 file on {hypervolume.SCORED} test "
         f"images, loss against the reference arm; the area is what the picks dominate up to "
-        f"{hypervolume.REFERENCE_POINT}."
+        f"{REFERENCE_POINT}."
     )
     return f"{said}\n\n{frame.round(5).to_markdown(index=False)}"
 

@@ -26,7 +26,7 @@ def test_a_new_user_signs_up_gets_a_token_and_uses_it(client: Client) -> None:
     assert token.name == "laptop"
     assert text.split("_", 2)[2] not in token.key_hash
     me = client.get(f"{API}/users/me", headers={"Authorization": f"Bearer {text}"})
-    assert me.json() == {"username": "carol"}
+    assert me.json() == {"username": "carol", "email": "", "email_confirmed": False}
     token.refresh_from_db()
     assert token.last_used is not None
 

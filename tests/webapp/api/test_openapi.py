@@ -80,6 +80,8 @@ def ids(people: People) -> dict[str, str]:
         "name": next(iter(entries[0].files)),
         "webhook_id": hook.pk,
         "snapshot_id": kept.pk,
+        "target": search.target,
+        "slug": cpu.slug,
     }
 
 

@@ -92,7 +92,7 @@ def test_a_number_beyond_every_float_is_refused(people: People) -> None:
     factories.pool()
     answer = ask(api_client(people.owner), "tea", epochs=10**400)
     assert answer.status_code == 422
-    assert "accepted: from 2 up to 300" in answer.json()["detail"]
+    assert "up to 300" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("order", ["", "rank", "map", "loss", "memory", "newest"])

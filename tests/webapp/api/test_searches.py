@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from devices.targets import TARGETS
+from engine.epochs import FEWEST
 from tests.browser import factories
 from tests.webapp.conftest import API, People, api_client
 from webapp.catalog.choices import UploadState
@@ -67,7 +68,7 @@ def test_a_request_makes_one_search_a_target(people: People, mine: Any) -> None:
         ({"activations": []}, "no activation given"),
         ({"recipe": "magic"}, "unknown recipe 'magic'; known: supernet, paper"),
         ({"imgsz": 100}, "imgsz is 100; accepted: multiples of 32"),
-        ({"epochs": 0}, "epochs is 0; accepted: from 2 up to 300"),
+        ({"epochs": FEWEST - 1}, f"epochs is {FEWEST - 1}; accepted: from {FEWEST} up to 300"),
         ({"max_latency_ratio": -1}, "max_latency_ratio is -1; accepted: above 0 up to 10"),
         ({"max_map_loss": "much"}, "max_map_loss: Input should be a valid number"),
         ({"visibility": "secret"}, "unknown visibility 'secret'"),

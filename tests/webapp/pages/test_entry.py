@@ -18,14 +18,19 @@ from webapp.leaderboard.models import Entry
 Browse = Callable[[User | None], Client]
 
 
-def test_the_command_is_one_that_the_cli_takes(world: World, browse: Browse) -> None:
+def commands(text: str) -> dict[str, list[str]]:
+    """The command lines that an entry's page shows, by id."""
+    shown = re.findall(r'<pre id="(command|measure)"[^>]*><code>(.*?)</code>', text, re.DOTALL)
+    return {name: shlex.split(unescape(line)) for name, line in shown}
+
+
+def test_the_commands_are_ones_that_the_cli_takes(world: World, browse: Browse) -> None:
     entry = world.entry(1)
-    text = browse(None).get(f"/entries/{entry.pk}/").content.decode()
-    shown = re.search(r'<pre id="command"[^>]*><code>(.*?)</code>', text, re.DOTALL)
-    assert shown is not None
-    words = shlex.split(unescape(shown.group(1)))
-    assert words[0] == "actnas"
-    options = cli.parser().parse_args(words[1:])
+    shown = commands(browse(None).get(f"/entries/{entry.pk}/").content.decode())
+    assert [words[0] for words in shown.values()] == ["actnas", "actnas"]
+    again = cli.parser().parse_args(shown["command"][1:])
+    assert (again.action, again.entry, again.site) == ("repeat", entry.pk, "http://testserver/")
+    options = cli.parser().parse_args(shown["measure"][1:])
     assert (options.command, options.target, options.imgsz) == ("measure", TARGET, entry.imgsz)
     assert str(options.assignment) in entry.files
     assert str(options.model) == world.model.file_name

@@ -9,7 +9,13 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.webapp.pages.conftest import World
+from engine.arms import Limits
+from engine.services import Event
+from tests.browser import factories
+from tests.webapp.conftest import API
+from tests.webapp.pages.conftest import TARGET, World
+from webapp.jobs.context import JobContext
+from webapp.searches.surroundings import SearchSurroundings
 
 Browse = Callable[[User | None], Client]
 
@@ -26,14 +32,13 @@ def page(world: World, client: Client, keep: int | None = None) -> tuple[str, li
 
 def test_every_mix_is_a_point_and_a_row(world: World, browse: Browse) -> None:
     text, candidates = page(world, browse(None))
-    pareto, trust = re.findall(r'<svg class="points".*?</svg>', text, re.DOTALL)
+    (pareto,) = re.findall(r'<svg class="points".*?</svg>', text, re.DOTALL)
     strong = sum(one["pareto"] for one in candidates)
     assert (pareto.count('class="dot"'), pareto.count('class="faint"')) == (
         strong,
         len(candidates) - strong,
     )
     assert pareto.count('class="ring"') == 1
-    assert trust.count('class="dot"') == len(candidates)
     for one in candidates:
         assert f"{one['measured_ratio']:.3f}\u00d7" in text
         assert f"ratio {one['measured_ratio']:.3f}" in pareto
@@ -59,3 +64,29 @@ def test_what_was_not_measured_is_a_dash(world: World, browse: Browse) -> None:
     text = browse(None).get(f"/searches/{search.request_id}/").content.decode()
     assert 'class="points"' not in text
     assert "\u2013</td>" in text
+
+
+def test_mixes_appear_while_the_search_runs(world: World, browse: Browse) -> None:
+    """First with what is predicted, dashed; then measured ones join, and the front is drawn."""
+    request = world.running()
+    search = request.searches.get()
+    path = f"/searches/{request.pk}/live/"
+    assert "Mixes that were tried" not in browse(None).get(path).content.decode()
+    assert search.job is not None
+    surroundings = SearchSurroundings(JobContext(search.job), search)
+    candidates = factories.documents(TARGET, seed=1, limits=Limits())[0]["candidates"][:4]
+    unknown = {"measured_ratio": None, "interval": None, "pareto": False, "chosen": False}
+    told = [one | unknown for one in candidates]
+    surroundings.emit(Event("candidates", "tried", tried=told))
+    text = browse(None).get(path).content.decode()
+    assert text.count('class="rough"') == 4
+    assert "4, 0 measured" in text
+    measured = [*(one | {"pareto": False} for one in candidates[:2]), *told[2:]]
+    surroundings.emit(Event("candidates", "tried", tried=measured))
+    text = browse(None).get(path).content.decode()
+    assert text.count('class="rough"') == 2
+    assert text.count('class="dot"') + text.count('class="faint"') == 2
+    assert "4, 2 measured" in text
+    found = browse(None).get(f"{API}/searches/{search.pk}/tried").json()
+    assert [one["measured_ratio"] is not None for one in found] == [True, True, False, False]
+    assert found[0]["assignment"] == dict(candidates[0]["assignment"]["choices"])

@@ -14,7 +14,8 @@ from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
 from webapp.errors import Refused
 from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry, Snapshot
-from webapp.leaderboard.services import file_path, withdraw
+from webapp.leaderboard.selection import rankings as all_rankings
+from webapp.leaderboard.services import file_path, raw_samples, withdraw
 from webapp.leaderboard.tables import ORDERS, Filters, table
 
 _DOWNLOAD = {
@@ -85,6 +86,20 @@ def leaderboard(
     )
 
 
+@router.get("/leaderboard/rankings", response=list[schemas.RankingOut])
+def rankings(request: HttpRequest) -> list[schemas.RankingOut]:
+    """Every ranking that has an entry: what to ask GET /leaderboard for."""
+    plain = set(schemas.RankingOut.model_fields) - {"target", "kind"}
+    return [
+        schemas.RankingOut(
+            target=one.target.id,
+            kind=one.target.kind,
+            **{name: getattr(one, name) for name in plain},
+        )
+        for one in all_rankings()
+    ]
+
+
 @router.post("/leaderboard/snapshots", response={201: schemas.SnapshotOut}, auth=SIGNED_IN)
 def take_snapshot(request: HttpRequest, body: schemas.SnapshotIn) -> Status[schemas.SnapshotOut]:
     """Keep a list as it is now. Its CSV, Parquet and JSON files are written by a worker: poll."""
@@ -127,6 +142,16 @@ def withdraw_entry(
         raise Refused("reason is empty; it stays on the entry's page")
     withdraw(row, by=user_of(request), reason=body.reason.strip())
     return documents.entry(_visible(request, entry_id), detail=True)
+
+
+@router.get("/entries/{entry_id}/samples", response=schemas.SamplesOut)
+def samples(request: HttpRequest, entry_id: str) -> schemas.SamplesOut:
+    """Every latency sample of the lease that measured the entry."""
+    row = _visible(request, entry_id)
+    found = {} if row.withdrawn else raw_samples(row)
+    if not found:
+        raise missing("samples of the entry", entry_id)
+    return schemas.SamplesOut(entry=row.pk, target=row.target, unit="ms", arms=found)
 
 
 @router.get("/entries/{entry_id}/files/{name}", openapi_extra=_DOWNLOAD)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router, Status
+from ninja import Query, Router, Status
 
 from webapp import paging
 from webapp.api import documents, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
-from webapp.api.lists import CURSOR, SIZE
+from webapp.api.lists import CURSOR, EVERYONE, SIZE
 from webapp.catalog.models import DataSet, Detector
 from webapp.errors import NotReady
-from webapp.searches import services
+from webapp.searches import cross, estimates, services
+from webapp.searches.choices import Recipe
 from webapp.searches.models import Search, SearchRequest
 
 router = Router(tags=["searches"])
+
+TARGETS: Any = Query(..., min_length=1, max_length=50, description="ids; repeat the parameter")
+_ON_ONE: dict[str, Callable[..., bool]] = {
+    "cancel": services.cancel_search,
+    "pause": services.pause,
+    "resume": services.resume,
+    "retry": services.retry,
+}
 
 
 @router.post("/searches", response={201: schemas.RequestOut}, auth=SIGNED_IN)
@@ -45,13 +55,39 @@ def create(request: HttpRequest, body: schemas.SearchIn) -> Status[schemas.Reque
 
 @router.get("/searches", response=list[schemas.RequestOut], auth=SIGNED_IN)
 def mine(
-    request: HttpRequest, response: HttpResponse, cursor: str = CURSOR, size: int = SIZE
+    request: HttpRequest,
+    response: HttpResponse,
+    everyone: bool = EVERYONE,
+    cursor: str = CURSOR,
+    size: int = SIZE,
 ) -> list[schemas.RequestOut]:
     """Your requests, the newest first. The Link header names the next page."""
-    owned = SearchRequest.objects.filter(owner=user_of(request))
+    user = user_of(request)
+    visible = SearchRequest.objects.visible_to(user)
+    owned = visible if everyone else visible.filter(owner=user)
     rows, following = paging.after(owned, order=paging.NEWEST, cursor=cursor, size=size)
     paging.link_next(request, response, following)
     return [documents.request(row) for row in rows]
+
+
+@router.get("/searches/estimate", response=list[schemas.EstimateOut], auth=SIGNED_IN)
+def estimate(
+    request: HttpRequest,
+    targets: list[str] = TARGETS,
+    data_set: str = Query("", description="id; empty: a cost study"),
+    recipe: str = Recipe.SUPERNET.value,
+    epochs: int | None = Query(None, ge=1, le=10_000),
+) -> list[schemas.EstimateOut]:
+    """How long a search would take on each target, by what the last ones like it took."""
+    visible = DataSet.objects.visible_to(request.user).ready()
+    found = visible.filter(pk=data_set).first() if data_set else None
+    if data_set and found is None:
+        raise missing("data set", data_set)
+    known = estimates.pace_of(targets, recipe=recipe, work=estimates.work(found, epochs=epochs))
+    return [
+        schemas.EstimateOut(target=one, seconds=known.total_s(one), searches=known.count(one))
+        for one in dict.fromkeys(targets)
+    ]
 
 
 @router.get("/searches/{request_id}", response=schemas.RequestOut, auth=ANYONE)
@@ -92,16 +128,61 @@ def retry(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     return documents.request(row)
 
 
+@router.get("/searches/{request_id}/cross", response=schemas.CrossOut, auth=ANYONE)
+def crossed(request: HttpRequest, request_id: str) -> schemas.CrossOut:
+    """The best mix of each target, as the request's other targets see it."""
+    return documents.crossed(_visible(request, request_id))
+
+
+@router.post("/searches/{request_id}/cross", response=schemas.CrossOut, auth=SIGNED_IN)
+def measure_across(request: HttpRequest, request_id: str) -> schemas.CrossOut:
+    """Have the missing pairs measured, once every search of the request has ended: poll."""
+    row = _own(request, request_id)
+    cross.ask(row, by=user_of(request))
+    return documents.crossed(row)
+
+
+@router.post(
+    "/searches/{request_id}/targets/{target}/{action}",
+    response=schemas.SearchOut,
+    auth=SIGNED_IN,
+)
+def act_on_one(
+    request: HttpRequest,
+    request_id: str,
+    target: str,
+    action: Literal["cancel", "pause", "resume", "retry"],
+) -> schemas.SearchOut:
+    """The same for the search of one target only. What it is not in a state for changes nothing."""
+    row = _own(request, request_id)
+    found = row.searches.select_related("request", "job", "device").filter(target=target).first()
+    if found is None:
+        raise missing("target of the request", target)
+    _ON_ONE[action](found, by=user_of(request))
+    return documents.search(_search(request, found.pk))
+
+
+@router.get("/searches/{search_id}/tried", response=list[schemas.TriedOut], auth=ANYONE)
+def tried(request: HttpRequest, search_id: str) -> list[schemas.TriedOut]:
+    """The mixes that one of the request's searches has tried so far, the fastest first."""
+    return documents.tried(_search(request, search_id))
+
+
 @router.get("/searches/{search_id}/result", auth=ANYONE)
 def result(request: HttpRequest, search_id: str) -> dict[str, Any]:
     """result.json of a finished search; give the id of one of the request's searches."""
-    search = Search.objects.select_related("request", "job").filter(pk=search_id).first()
-    if search is None:
-        raise missing("search", search_id)
-    _visible(request, search.request_id)
+    search = _search(request, search_id)
     if search.result is None:
         raise NotReady(f"search {search_id} is {search.state} and has no result")
     return dict(search.result)
+
+
+def _search(request: HttpRequest, search_id: str) -> Search:
+    search = Search.objects.select_related("request", "job", "device").filter(pk=search_id).first()
+    if search is None:
+        raise missing("search", search_id)
+    _visible(request, search.request_id)
+    return search
 
 
 def _own(request: HttpRequest, request_id: str) -> SearchRequest:

@@ -9,10 +9,11 @@ from ninja.files import UploadedFile
 from webapp import paging
 from webapp.api import documents, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
-from webapp.api.lists import CURSOR, SIZE
+from webapp.api.lists import CURSOR, EVERYONE, SIZE
 from webapp.catalog import services
 from webapp.catalog.choices import Visibility
 from webapp.catalog.models import DataSet, Detector
+from webapp.catalog.pictures import pictures as pictures_of
 
 router = Router(tags=["uploads"])
 
@@ -33,10 +34,16 @@ def upload_model(
 
 @router.get("/models", response=list[schemas.ModelOut], auth=SIGNED_IN)
 def my_models(
-    request: HttpRequest, response: HttpResponse, cursor: str = CURSOR, size: int = SIZE
+    request: HttpRequest,
+    response: HttpResponse,
+    everyone: bool = EVERYONE,
+    cursor: str = CURSOR,
+    size: int = SIZE,
 ) -> list[schemas.ModelOut]:
     """Your models, the newest first. The Link header names the next page."""
-    owned = Detector.objects.filter(owner=user_of(request)).select_related("job")
+    user = user_of(request)
+    visible = Detector.objects.visible_to(user).select_related("job")
+    owned = visible if everyone else visible.filter(owner=user)
     rows, following = paging.after(owned, order=paging.NEWEST, cursor=cursor, size=size)
     paging.link_next(request, response, following)
     return [documents.model(row) for row in rows]
@@ -68,10 +75,16 @@ def upload_data_set(
 
 @router.get("/data-sets", response=list[schemas.DataSetOut], auth=SIGNED_IN)
 def my_data_sets(
-    request: HttpRequest, response: HttpResponse, cursor: str = CURSOR, size: int = SIZE
+    request: HttpRequest,
+    response: HttpResponse,
+    everyone: bool = EVERYONE,
+    cursor: str = CURSOR,
+    size: int = SIZE,
 ) -> list[schemas.DataSetOut]:
     """Your data sets, the newest first. The Link header names the next page."""
-    owned = DataSet.objects.filter(owner=user_of(request)).select_related("job")
+    user = user_of(request)
+    visible = DataSet.objects.visible_to(user).select_related("job")
+    owned = visible if everyone else visible.filter(owner=user)
     rows, following = paging.after(owned, order=paging.NEWEST, cursor=cursor, size=size)
     paging.link_next(request, response, following)
     return [documents.data_set(row) for row in rows]
@@ -85,3 +98,12 @@ def get_data_set(request: HttpRequest, data_set_id: str) -> schemas.DataSetOut:
     if row is None:
         raise missing("data set", data_set_id)
     return documents.data_set(row)
+
+
+@router.get("/data-sets/{data_set_id}/pictures", response=list[schemas.PictureOut], auth=ANYONE)
+def pictures(request: HttpRequest, data_set_id: str) -> list[schemas.PictureOut]:
+    """Thumbnails of the data set with the boxes on them."""
+    row = DataSet.objects.visible_to(request.user).filter(pk=data_set_id).first()
+    if row is None:
+        raise missing("data set", data_set_id)
+    return [documents.picture(request, row, one) for one in pictures_of(row)]

@@ -43,6 +43,18 @@ function localiseTimes(root) {
 localiseTimes(document);
 document.addEventListener("htmx:afterSettle", (event) => localiseTimes(event.target));
 
+// What a reader opened, closed or scrolled stays so when htmx replaces the part around it.
+let kept = [];
+document.addEventListener("htmx:beforeSwap", () => {
+  kept = [...document.querySelectorAll("details[id], .scroll[id]")].map(({ id, open, scrollTop, scrollLeft }) => ({ id, open, scrollTop, scrollLeft }));
+});
+document.addEventListener("htmx:afterSwap", () => {
+  for (const { id, ...state } of kept) {
+    const element = document.getElementById(id);
+    if (element) Object.assign(element, state);
+  }
+});
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;

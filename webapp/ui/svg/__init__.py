@@ -6,7 +6,7 @@ from webapp.ui.svg.curves import curve
 from webapp.ui.svg.drift import drift
 from webapp.ui.svg.heat_map import heat_map
 from webapp.ui.svg.meter import meter
-from webapp.ui.svg.mix import bar, counts, swatch
+from webapp.ui.svg.mix import bar, counts, swatch, title
 from webapp.ui.svg.network import strip
 from webapp.ui.svg.points import scatter
 from webapp.ui.svg.samples import distribution
@@ -27,4 +27,5 @@ __all__ = [
     "site_map",
     "strip",
     "swatch",
+    "title",
 ]

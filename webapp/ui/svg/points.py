@@ -16,17 +16,29 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 12.0, 40.0
 
 @dataclass(frozen=True)
 class Point:
-    """One point; ``strong`` is filled, ``ring`` has a ring, ``told`` is its title."""
+    """One point; ``strong`` is filled, ``ring`` has a ring, ``rough`` is dashed, ``name`` stands
+    beside it, ``told`` is its title."""
 
     x: float
     y: float
     told: str
     strong: bool = False
     ring: bool = False
+    rough: bool = False
+    name: str = ""
+
+    @property
+    def css(self) -> str:
+        return "rough" if self.rough else "dot" if self.strong else "faint"
 
 
-def scatter(points: Sequence[Point], *, x_name: str, y_name: str, label: str) -> SafeString:
-    """The points on axes that end a little beyond them; the ends carry their figures."""
+def scatter(
+    points: Sequence[Point], *, x_name: str, y_name: str, label: str, joined: bool = False
+) -> SafeString:
+    """The points on axes that end a little beyond them; the ends carry their figures.
+
+    ``joined`` draws a line through the strong points, from left to right.
+    """
     (left, right), (low, high) = _ends([p.x for p in points]), _ends([p.y for p in points])
 
     def place(point: Point) -> tuple[float, float]:
@@ -45,13 +57,22 @@ def scatter(points: Sequence[Point], *, x_name: str, y_name: str, label: str) ->
         _text(figures.number(high), _LEFT - 6, _TOP + 8, "end"),
         _text(y_name, _LEFT + 8, _TOP + 8, "start"),
     ]
+    if joined:
+        strong = sorted(place(point) for point in points if point.strong)
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in strong)
+        if len(strong) > 1:
+            shapes.append(element("polyline", attributes={"class": "front", "points": path}))
     for point in points:
         x, y = place(point)
+        if point.name:
+            beyond = x > _WIDTH - _RIGHT - 7.0 * len(point.name) - 10
+            side, anchor = (-9.0, "end") if beyond else (9.0, "start")
+            shapes.append(_text(point.name, x + side, y + 4, anchor))
         if point.ring:
             ring: dict[str, Attribute] = {"class": "ring", "cx": x, "cy": y, "r": 8.0}
             shapes.append(element("circle", attributes=ring))
         dot: dict[str, Attribute] = {
-            "class": "dot" if point.strong else "faint",
+            "class": point.css,
             "cx": x,
             "cy": y,
             "r": 4.0,

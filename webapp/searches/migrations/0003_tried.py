@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("searches", "0002_distil")]
+
+    operations = [
+        migrations.AddField(
+            model_name="search",
+            name="tried",
+            field=models.JSONField(
+                default=list, help_text="mixes tried so far, as the result will hold them"
+            ),
+        ),
+    ]
