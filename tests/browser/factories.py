@@ -32,7 +32,9 @@ from webapp.leaderboard import services as leaderboard
 from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry
 from webapp.pool.models import Device, Host, NoiseCheck
+from webapp.searches import cross
 from webapp.searches import stages as stages_of
+from webapp.searches.choices import Recipe
 from webapp.searches.models import Measurement, Search, SearchEvent, SearchRequest
 from webapp.webhooks.models import Delivery, Webhook
 
@@ -248,6 +250,18 @@ def running_search(asked: SearchRequest, target_id: str, device: Device) -> Sear
     return search
 
 
+def trying(search: Search) -> Search:
+    """The search with five mixes that it tried so far, three of them measured."""
+    limits = _limits(search.request)
+    search.tried = documents(search.target, seed=7, limits=limits)[0]["candidates"][:5]
+    for number, one in enumerate(search.tried):
+        one |= {"pareto": False, "chosen": False}
+        if number > 2:
+            one |= {"measured_ratio": None, "interval": None}
+    search.save(update_fields=["tried"])
+    return search
+
+
 def failed_search(asked: SearchRequest, target_id: str, device: Device, *, reason: str) -> Search:
     """A search whose training broke."""
     search = running_search(asked, target_id, device)
@@ -411,6 +425,51 @@ def documents(
         }
     ).model_dump(mode="json")
     return result, measured
+
+
+def compared(
+    owner: User, model: Detector, data: DataSet, cpu: Device, npu: Device
+) -> tuple[Search, Search]:
+    """A search whose mix was measured across targets, and one like it by the paper's recipe. They
+    publish nothing."""
+    targets_of = ["cpu-litert-int8", "npu-ethos-u85-256-int8"]
+    asked = request(owner, model, data, name="Mock Turtle", target_ids=targets_of)
+    both = [
+        finished_search(asked, target, device, seed=40 + index)[0]
+        for index, (target, device) in enumerate(zip(targets_of, (cpu, npu), strict=True))
+    ]
+    again = request(owner, model, data, name="Gryphon", target_ids=targets_of[:1])
+    again.recipe = Recipe.PAPER
+    again.save()
+    other, _ = finished_search(again, targets_of[0], cpu, seed=42)
+    mixes = [mix for search in both if (mix := cross.best_mix(search)) is not None]
+    for number, search in enumerate(both):
+        modelled = targets.get(search.target).kind == "modelled"
+        ratios = [0.79 + 0.06 * (number != index) for index in range(len(mixes))]
+        result = {
+            "job_id": cross.CROSS,
+            "target": search.target,
+            "kind": targets.get(search.target).kind,
+            "baseline": "reference",
+            "arms": [
+                _arm_result(f"mix {mix.hash}", 10 * ratio, ratio, 0.0 if modelled else 0.01, [], 0)
+                for mix, ratio in zip(mixes, ratios, strict=True)
+            ],
+            "stopped": "exact" if modelled else "interval",
+            "provenance": _provenance(),
+        }
+        Measurement.objects.create(
+            search=search,
+            device=search.device,
+            hash=_hash(f"cross {number}"),
+            document={"id": cross.CROSS},
+            result=MeasureResult.model_validate(result).model_dump(mode="json"),
+            job=Job.objects.create(
+                kind=Kind.MEASURE, queue=NOBODYS, owner=owner, state=State.FINISHED
+            ),
+        )
+    Entry.objects.filter(search__in=[*both, other]).delete()
+    return both[0], other
 
 
 def months(owner: User, device: Device) -> None:
@@ -588,7 +647,7 @@ def populate() -> None:
         name="Queen of Hearts",
         target_ids=["cpu-openvino-fp32", "cpu-onnxruntime-int8", "npu-ethos-u55-128-int8"],
     )
-    told = webhook(alice, running_search(live, "cpu-openvino-fp32", cpu))
+    told = webhook(alice, trying(running_search(live, "cpu-openvino-fp32", cpu)))
     queued_search(live, "cpu-onnxruntime-int8", cpu)
     failed_search(live, "npu-ethos-u55-128-int8", npu, reason="the tea had gone cold (fictional)")
     kept = snapshots.take(
@@ -597,11 +656,16 @@ def populate() -> None:
         query="target=all",
         is_ranking=False,
     )
+    done = SearchRequest.objects.exclude(pk=live.pk).latest("created")
+    crossed, other = compared(alice, cat, data, cpu, npu)
+    gone = request(alice, cat, data, name="Knave of Hearts", target_ids=["cpu-ncnn-fp32"])
+    withdrawn = finished_search(gone, "cpu-ncnn-fp32", cpu, seed=50)[1][0]
+    Entry.objects.filter(search=withdrawn.search).exclude(pk=withdrawn.pk).delete()
+    leaderboard.withdraw(withdrawn, by=withdrawn.owner, reason="the tarts were stolen (fictional)")
     user("red-queen", staff=True, superuser=True)
     Device.objects.update(created=timezone.now() - timedelta(days=100))
     months(hatter, cpu)
     analysed()
-    done = SearchRequest.objects.exclude(pk=live.pk).latest("created")
     print(
         json.dumps(
             {
@@ -612,6 +676,10 @@ def populate() -> None:
                 "finished": done.pk,
                 "snapshot": kept.pk,
                 "webhook": told.pk,
+                "crossed": crossed.request_id,
+                "search": crossed.pk,
+                "other": other.pk,
+                "withdrawn": withdrawn.pk,
             }
         )
     )

@@ -2,83 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import Site, shoot, sign_in, violations
+from tests.browser.pages import NAMES, PAGES, STAFF, Role, Visit, names_of
 
 pytestmark = pytest.mark.browser
 
-ANONYMOUS = {
-    "leaderboard": "/?target=cpu-openvino-fp32",
-    "leaderboard-all": "/?target=all",
-    "leaderboard-nothing": "/?q=jabberwock",
-    "entry-measured": "/entries/{measured}/",
-    "entry-modelled": "/entries/{modelled}/",
-    "compare": "/compare/?entries={compared}",
-    "compare-nothing": "/compare/",
-    "method": "/method/",
-    "devices": "/devices/",
-    "device": "/devices/looking-glass-cpu/",
-    "searches": "/searches/",
-    "search-running": "/searches/{running}/",
-    "search-finished": "/searches/{finished}/",
-    "model": "/models/{model}/",
-    "data-set": "/data-sets/{data_set}/",
-    "sign-in": "/accounts/login/",
-    "sign-up": "/accounts/sign-up/",
-    "forgotten": "/accounts/forgotten/",
-    "forgotten-sent": "/accounts/forgotten/sent/",
-    "snapshot": "/snapshots/{snapshot}/",
-    "404": "/rabbit-hole/",
-}
-SIGNED_IN = {
-    "account": "/accounts/",
-    "tokens": "/accounts/tokens/",
-    "webhooks": "/accounts/webhooks/",
-    "webhook": "/accounts/webhooks/{webhook}/",
-    "password": "/accounts/password/",
-    "mail": "/accounts/email/",
-    "delete": "/accounts/delete/",
-    "upload-model": "/models/upload/",
-    "upload-data-set": "/data-sets/upload/",
-    "search-new": "/searches/new/",
-    "search-mine": "/searches/{running}/",
-}
-STAFF = {
-    "administration": "/admin/",
-    "analysis": "/admin/analysis/?days=90",
-}
-FORMS = [
-    pytest.param(1440, "light", id="wide-light"),
-    pytest.param(390, "dark", id="phone-dark"),
-    pytest.param(1440, "dark", id="wide-dark", marks=pytest.mark.slow),
-    pytest.param(390, "light", id="phone-light", marks=pytest.mark.slow),
+MOST_BYTES = 100_000  # of our own a page, as they are sent
+# As whom, how wide, which colours: each page as everybody in every run, the full grid in the long.
+_QUICK = {("owner", 1440, "light"), ("stranger", 390, "dark"), ("anonymous", 1440, "dark")}
+GRID = [
+    pytest.param(
+        *look,
+        id="-".join(map(str, look)),
+        marks=() if look in _QUICK else pytest.mark.slow,
+    )
+    for look in product(("owner", "stranger", "anonymous"), (1440, 390), ("light", "dark"))
 ]
 
 
-@pytest.mark.parametrize(("width", "colours"), FORMS)
-def test_every_page_is_accessible_and_fits(
+@pytest.mark.parametrize(("role", "width", "colours"), GRID)
+def test_every_page_is_accessible_light_and_fits(
+    open_context: Callable[..., BrowserContext],
+    site: Site,
+    axe: str,
+    role: Role,
+    width: int,
+    colours: str,
+) -> None:
+    page = open_context(viewport={"width": width, "height": 900}, color_scheme=colours).new_page()
+    if role != "anonymous":
+        sign_in(page, NAMES[role])
+    form = f"{width}-{colours}" + ("" if role == "owner" else f"-{role}")
+    assert _look(page, axe, PAGES, site, form=form) == []
+
+
+@pytest.mark.parametrize(
+    ("width", "colours"),
+    [
+        (1440, "light"),
+        pytest.param(390, "dark", marks=pytest.mark.slow),
+        pytest.param(1440, "dark", marks=pytest.mark.slow),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+    ],
+)
+def test_the_administration_is_accessible_and_fits(
     open_context: Callable[..., BrowserContext], site: Site, axe: str, width: int, colours: str
 ) -> None:
     page = open_context(viewport={"width": width, "height": 900}, color_scheme=colours).new_page()
-    names = {
-        "measured": site.ids["entries"]["cpu-openvino-fp32"][1],
-        "modelled": site.ids["entries"]["npu-ethos-u55-128-int8"][1],
-        "compared": ",".join(site.ids["entries"]["cpu-openvino-fp32"][:3]),
-        **{name: key for name, key in site.ids.items() if name != "entries"},
-    }
-    wrong = []
-    for pages in (ANONYMOUS, SIGNED_IN):
-        if pages is SIGNED_IN:
-            sign_in(page)
-        wrong += _look(page, axe, pages, names, form=f"{width}-{colours}")
-    staff = open_context(viewport={"width": width, "height": 900}, color_scheme=colours).new_page()
-    sign_in(staff, "red-queen")
-    wrong += _look(staff, axe, STAFF, names, form=f"{width}-{colours}")
-    assert wrong == []
+    sign_in(page, "red-queen")
+    assert _look(page, axe, STAFF, site, form=f"{width}-{colours}") == []
 
 
 def test_the_fresh_site_says_what_to_do(site: Site) -> None:
@@ -101,30 +80,42 @@ def test_pages_work_without_javascript(
     expect(page.get_by_text("without JavaScript, reload it")).to_be_visible()
 
 
-def test_a_page_is_light(page: Page, site: Site) -> None:
-    """Our own bytes on the wire, the heaviest pages: below 100 KB."""
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    sizes: list[float] = []
-    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
-    for path in ("/?target=all", f"/entries/{site.ids['entries']['cpu-openvino-fp32'][0]}/"):
-        sizes.clear()
-        page.goto(path)
-        page.wait_for_load_state("networkidle")
-        assert 0 < sum(sizes) < 100_000
-
-
-def _look(
-    page: Page, axe: str, pages: dict[str, str], names: dict[str, str], *, form: str
-) -> list[str]:
+def _look(page: Page, axe: str, visits: Sequence[Visit], site: Site, *, form: str) -> list[str]:
     """Open each page and take its picture; what is wrong with them."""
     wrong = []
-    for name, path in pages.items():
-        page.goto(path.format(**names))
+    names = names_of(site.ids)
+    sent = _Sent(page, site.url)
+    for visit in visits:
+        sent.octets = 0
+        page.goto(visit.path.format(**names))
         page.wait_for_load_state("networkidle")
-        wrong += [f"{name}: {problem}" for problem in _problems(page, axe)]
-        shoot(page, f"{name}-{form}")
+        wrong += [f"{visit.name}: {problem}" for problem in _problems(page, axe)]
+        if sent.octets > MOST_BYTES:
+            wrong.append(f"{visit.name}: {sent.octets} bytes")
+        shoot(page, f"{visit.name}-{form}")
     return wrong
+
+
+class _Sent:
+    """Counts the bytes that the site sends to a page, headers included, nothing cached."""
+
+    def __init__(self, page: Page, site: str) -> None:
+        self.octets = 0.0
+        self._ours: set[str] = set()
+        self._site = site
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        session.on("Network.requestWillBeSent", self._asked)
+        session.on("Network.loadingFinished", self._finished)
+
+    def _asked(self, event: dict[str, Any]) -> None:
+        if event["request"]["url"].startswith(self._site):
+            self._ours.add(event["requestId"])
+
+    def _finished(self, event: dict[str, Any]) -> None:
+        if event["requestId"] in self._ours:
+            self.octets += event["encodedDataLength"]
 
 
 def _problems(page: Page, axe: str) -> list[str]:
