@@ -28,8 +28,8 @@ from webapp.catalog.choices import UploadState, Visibility
 from webapp.catalog.models import DataSet, Detector
 from webapp.jobs.choices import Kind, State
 from webapp.jobs.models import Job
+from webapp.leaderboard import ranking, snapshots
 from webapp.leaderboard import services as leaderboard
-from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry
 from webapp.pool.models import Device, Host, NoiseCheck
 from webapp.searches import cross
@@ -468,7 +468,10 @@ def compared(
                 kind=Kind.MEASURE, queue=NOBODYS, owner=owner, state=State.FINISHED
             ),
         )
-    Entry.objects.filter(search__in=[*both, other]).delete()
+    for search in (*both, other):
+        unlisted = list(search.entries.all())
+        search.entries.all().delete()
+        ranking.rank_group(unlisted[0])
     return both[0], other
 
 

@@ -85,6 +85,7 @@ NO_PAGES = {
     "metrics": "for machines",
     "api/v1/openapi.json": "for machines",
     "source": "a download",
+    "entries.<str:kind>": "a download",
     "snapshots/": "takes a form",
     "snapshots/<str:snapshot_id>/files/": "part of a page",
     "snapshots/<str:snapshot_id>/entries.<str:kind>": "a download",

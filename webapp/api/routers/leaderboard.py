@@ -89,13 +89,9 @@ def leaderboard(
 @router.get("/leaderboard/rankings", response=list[schemas.RankingOut])
 def rankings(request: HttpRequest) -> list[schemas.RankingOut]:
     """Every ranking that has an entry: what to ask GET /leaderboard for."""
-    plain = set(schemas.RankingOut.model_fields) - {"target", "kind"}
+    plain = set(schemas.RankingOut.model_fields) - {"kind"}
     return [
-        schemas.RankingOut(
-            target=one.target.id,
-            kind=one.target.kind,
-            **{name: getattr(one, name) for name in plain},
-        )
+        schemas.RankingOut(kind=one.on.kind, **{name: getattr(one, name) for name in plain})
         for one in all_rankings()
     ]
 
