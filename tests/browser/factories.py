@@ -468,10 +468,9 @@ def compared(
                 kind=Kind.MEASURE, queue=NOBODYS, owner=owner, state=State.FINISHED
             ),
         )
-    for search in (*both, other):
-        unlisted = list(search.entries.all())
-        search.entries.all().delete()
-        ranking.rank_group(unlisted[0])
+    unlisted = list(Entry.objects.filter(search__in=[*both, other]))
+    Entry.objects.filter(search__in=[*both, other]).delete()
+    ranking.leave(unlisted)
     return both[0], other
 
 
