@@ -86,6 +86,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
+@gzip_page
 def request(request: HttpRequest, request_id: str) -> HttpResponse:
     """One request: live while it runs, with verdicts and entries once it is over."""
     return render(request, "searches/request.html", {"follow": _follow(request, request_id)})
@@ -93,6 +94,7 @@ def request(request: HttpRequest, request_id: str) -> HttpResponse:
 
 @never_cache
 @require_safe
+@gzip_page
 def live(request: HttpRequest, request_id: str) -> HttpResponse:
     """The part of the page that htmx asks for every two seconds while something runs."""
     return render(request, "searches/_live.html", {"follow": _follow(request, request_id)})
