@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("searches", "0002_distil")]
+    dependencies = [("searches", "0003_imported")]
 
     operations = [
         migrations.AddField(
