@@ -24,7 +24,6 @@ from webapp.pool.choices import DeviceState
 from webapp.pool.models import Host, NoiseCheck
 from webapp.pool.services import agent_beat, ensure_local
 from webapp.searches import services
-from webapp.searches.measuring import content_hash
 from webapp.searches.models import Measurement, Search
 from webapp.searches.surroundings import SearchSurroundings
 

@@ -97,7 +97,7 @@ def picture(request: HttpRequest, row: DataSet, one: Picture) -> schemas.Picture
 def noise(one: Noise) -> schemas.NoiseOut:
     return schemas.NoiseOut(
         target=one.target.id,
-        floor=one.floor,
+        reach=one.reach,
         checks=[
             schemas.CheckOut(at=check.created, ratio=check.ratio, ratio_ci=[check.low, check.high])
             for check in one.checks

@@ -211,7 +211,9 @@ class CheckOut(Schema):
 
 class NoiseOut(Schema):
     target: str
-    floor: float | None = Field(description="largest |ratio - 1| of the latest checks")
+    reach: float | None = Field(
+        description="95th percentile of |ratio - 1| over the latest of them"
+    )
     checks: list[CheckOut] = Field(description="from old to new")
 
 

@@ -277,7 +277,7 @@ def _job(search: Search, mixes: Sequence[Mix]) -> MeasureJob:
 def _device(search: Search) -> Device:
     """Where the search measured, as long as that is in service; else another that offers it."""
     device = search.device
-    if device is not None and device.enabled and search.target in device.targets:
+    if device is not None and device.in_service and search.target in device.targets:
         return device
     return choose_device(search.target)
 

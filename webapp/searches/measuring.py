@@ -1,30 +1,17 @@
-"""Measurements of searches: what identifies one, and queueing it on a device."""
+"""Measurements of searches: looked up by their content, and queued on a device."""
 
 from __future__ import annotations
-
-import hashlib
-import json
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from devices.protocol import MeasureJob
+from devices.protocol import MeasureJob, content_hash
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import Kind
 from webapp.pool.models import Device
 from webapp.searches.models import Measurement, Search
 
 MEASURE_LIMIT_S = 3600
-
-
-def content_hash(job: MeasureJob) -> str:
-    """What a measure job asks for, wherever its files lie."""
-    document = job.model_dump(mode="json", exclude={"keep_files"})
-    for arm in document["arms"]:
-        del arm["file"]["path"]
-    if document["calibration"]:
-        del document["calibration"]["path"]
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def known(search: Search, job: MeasureJob) -> Measurement | None:

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from devices import errors as device_errors
 from devices import hostlock
-from devices.protocol import MeasureJob, MeasureResult, content_hash
+from devices.protocol import MeasureJob, MeasureResult
 from engine.errors import EngineError, Pending, UserError
 from engine.services import Event
 from webapp.jobs import queues
