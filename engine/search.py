@@ -10,6 +10,7 @@ which waits for a training or a measurement made elsewhere, goes on from there.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -140,7 +141,11 @@ def _claim(spec: SearchSpec) -> float:
         BadSearch: the folder belongs to another search, or holds one and ``resume`` is off.
     """
     document = {**asdict(spec), "out": None, "resume": None, "time_limit_min": None}
-    document |= {"model": str(spec.model), "data": str(spec.data) if spec.data else None}
+    # As seen from the output folder: the same wherever both are moved to, or mounted.
+    document |= {
+        "model": os.path.relpath(spec.model, spec.out),
+        "data": os.path.relpath(spec.data, spec.out) if spec.data else None,
+    }
     document["activations"] = list(spec.activations)
     path = spec.out / REQUEST
     if path.exists():
@@ -148,6 +153,9 @@ def _claim(spec: SearchSpec) -> float:
             raise BadSearch(f"{spec.out} holds a search already; name another folder or resume it")
         known = json.loads(path.read_text())
         begun = float(known.pop("begun"))
+        for name in ("model", "data"):
+            if known.get(name) and Path(known[name]).is_absolute():  # as older versions wrote it
+                known[name] = os.path.relpath(known[name], spec.out)
         odd = [key for key in document if known.get(key) != document[key]]
         if odd:
             raise BadSearch(

@@ -47,6 +47,21 @@ def _no_docker() -> str | None:
     return "no Docker engine answers: run docker/engine.sh as root, or start dockerd"
 
 
+@cache
+def compose() -> list[str] | None:
+    """The command of Compose: v2 where the Docker client has it, else docker-compose 1.29."""
+    plugin = ["docker", "compose"]
+    if shutil.which("docker") is not None:
+        asked = subprocess.run([*plugin, "version"], capture_output=True, timeout=30, check=False)
+        if asked.returncode == 0:
+            return plugin
+    return ["docker-compose"] if shutil.which("docker-compose") is not None else None
+
+
+def _no_compose() -> str | None:
+    return None if compose() else "no Compose: apt-get install docker-compose"
+
+
 def _no_chromium() -> str | None:
     return None if chromium() else "no Chromium: apt-get install chromium fonts-dejavu-core"
 
@@ -70,6 +85,7 @@ def _no_postgres() -> str | None:
 
 
 NEEDS: dict[str, Need] = {
+    "compose": Need(_no_compose),
     "docker": Need(_no_docker),
     "browser": Need(_no_chromium),
     "gpu": Need(_no_gpu),

@@ -19,6 +19,23 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, default)
 
 
+def secret(name: str) -> str:
+    """The variable ``name``, or what the file holds that ``name``_FILE names; "" without either.
+
+    Raises:
+        ImproperlyConfigured: both are set, or the file cannot be read.
+    """
+    value, path = text(name), text(f"{name}_FILE")
+    if not path:
+        return value
+    if value:
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; one is enough")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{name}_FILE={path!r}: {error}") from None
+
+
 def flag(name: str, default: bool) -> bool:
     """A yes-or-no variable.
 
@@ -75,7 +92,7 @@ def database(name: str, default: Path) -> dict[str, Any]:
     Raises:
         ImproperlyConfigured: another scheme.
     """
-    url = urlsplit(text(name) or f"sqlite://{default}")
+    url = urlsplit(secret(name) or f"sqlite://{default}")
     if url.scheme == "sqlite":
         return {
             "ENGINE": "django.db.backends.sqlite3",
@@ -104,3 +121,59 @@ def database(name: str, default: Path) -> dict[str, Any]:
     raise ImproperlyConfigured(
         f"{name} names the scheme {url.scheme!r}; known: sqlite:///PATH, postgresql://HOST/NAME"
     )
+
+
+def storages(local: Path) -> dict[str, dict[str, Any]]:
+    """Django's descriptions of the file storages: the folder ``local``, or an S3-compatible one.
+
+    ``default`` holds uploads. ``work`` is there only where the storage is remote, and holds what
+    workers of several hosts share (webapp/folders.py). The variables ACTNAS_S3_BUCKET, _ENDPOINT,
+    _REGION, _PREFIX, _ACCESS_KEY and _SECRET_KEY say where it is; without the two keys boto3 looks
+    where it always does.
+
+    Raises:
+        ImproperlyConfigured: one of the keys without the other.
+    """
+    bucket = text("ACTNAS_S3_BUCKET")
+    if not bucket:
+        return {
+            "default": {
+                "BACKEND": "django.core.files.storage.FileSystemStorage",
+                "OPTIONS": {"location": str(local), "base_url": None},
+            }
+        }
+    from botocore.config import Config
+
+    endpoint, prefix = text("ACTNAS_S3_ENDPOINT"), text("ACTNAS_S3_PREFIX").strip("/")
+    access, hidden = secret("ACTNAS_S3_ACCESS_KEY"), secret("ACTNAS_S3_SECRET_KEY")
+    if bool(access) != bool(hidden):
+        raise ImproperlyConfigured("ACTNAS_S3_ACCESS_KEY and ACTNAS_S3_SECRET_KEY go together")
+    options = {
+        "bucket_name": bucket,
+        "endpoint_url": endpoint or None,
+        "region_name": text("ACTNAS_S3_REGION") or None,
+        "access_key": access or None,
+        "secret_key": hidden or None,
+        "max_memory_size": 4 * 2**20,  # of a file that is read; the rest goes to the disk
+        "client_config": Config(
+            # Servers of one's own have no host name a bucket.
+            s3={"addressing_style": "path" if endpoint else "auto"},
+            signature_version="s3v4",
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"mode": "standard", "total_max_attempts": 4},
+            # Not every compatible server knows the newer checksums.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    }
+
+    def described(folder: str, *, overwrite: bool) -> dict[str, Any]:
+        place = f"{prefix}/{folder}" if prefix else folder
+        own = {"location": place, "file_overwrite": overwrite}
+        return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {**options, **own}}
+
+    return {
+        "default": described("files", overwrite=False),
+        "work": described("work", overwrite=True),
+    }

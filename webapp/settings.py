@@ -18,7 +18,7 @@ VAR.mkdir(parents=True, exist_ok=True)
 
 def _secret_key() -> str:
     """From the environment, else one made on first use and kept beside the database."""
-    if key := env.text("ACTNAS_SECRET_KEY"):
+    if key := env.secret("ACTNAS_SECRET_KEY"):
         return key
     path = VAR / "secret_key"
     if not path.exists():
@@ -99,17 +99,14 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES = {"default": env.database("ACTNAS_DATABASE_URL", VAR / "actnas.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.text("ACTNAS_REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = env.secret("ACTNAS_REDIS_URL") or "redis://127.0.0.1:6379/0"
 # Device queues are made at run time, so our own code names its queues itself
 # (webapp/jobs/queues.py); these are here for django-rq's admin pages only.
 RQ_QUEUES = {name: {"URL": REDIS_URL} for name in ("validate", "search", "train", "deliver")}
 RQ_SHOW_ADMIN_LINK = True
 
 STORAGES: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(VAR / "storage"), "base_url": None},
-    },
+    **env.storages(VAR / "storage"),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
@@ -145,7 +142,7 @@ EMAIL_FILE_PATH = str(VAR / "mail")  # of "file"
 EMAIL_HOST = env.text("ACTNAS_MAIL_HOST", "localhost")
 EMAIL_PORT = env.number("ACTNAS_MAIL_PORT", 25)
 EMAIL_HOST_USER = env.text("ACTNAS_MAIL_USER")
-EMAIL_HOST_PASSWORD = env.text("ACTNAS_MAIL_PASSWORD")
+EMAIL_HOST_PASSWORD = env.secret("ACTNAS_MAIL_PASSWORD")
 EMAIL_USE_TLS = env.flag("ACTNAS_MAIL_TLS", False)
 DEFAULT_FROM_EMAIL = env.text("ACTNAS_MAIL_FROM", "actnas-bench@localhost")
 PASSWORD_RESET_TIMEOUT = 24 * 3600
@@ -185,7 +182,10 @@ IMAGES = env.text("ACTNAS_IMAGES", "actnas")  # of devices: IMAGES/device-onnxru
 # What reading one upload may take on top of an idle process: weights are copied a few times.
 VALIDATION_MEMORY_MIB = env.number("ACTNAS_VALIDATION_MEMORY_MIB", 4096)
 HOST_NAME = env.text("ACTNAS_HOST", "local")  # this machine's name in the pool
-FOLDERS = VAR / "work"  # unpacked data sets, trainings, searches: what workers write
+AGENT_BEAT = env.text("ACTNAS_AGENT_BEAT")  # a file that an agent touches: a container's health
+# Unpacked data sets, trainings, searches: what workers write; copies of it with a remote storage.
+FOLDERS = VAR / "work"
+COPIES_DAYS = env.number("ACTNAS_COPIES_DAYS", 14)  # for which an unused copy is kept
 ARTEFACTS = VAR / "artefacts"  # converted models, by content
 # Requests a minute from one address; 0: no limit. One that waits for a search polls every 2 s.
 RATE_READS = env.number("ACTNAS_RATE_READS", 600)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
@@ -17,6 +15,7 @@ from webapp.audit.services import record
 from webapp.catalog.models import DataSet, Detector
 from webapp.catalog.services import data_set_folder
 from webapp.errors import Refused
+from webapp.folders import Folder
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import OPEN
 from webapp.jobs.models import Job
@@ -100,7 +99,7 @@ def delete_account(user: User, *, by: User) -> None:
         Training.objects.filter(pk__in=[row.pk for row in _own_trainings(user)]).delete()
         user.delete()
         for snapshot in torn:
-            shutil.rmtree(snapshot.path, ignore_errors=True)  # the old files name the user
+            snapshot.folder.remove()  # the old files name the user
             snapshots.export_again(snapshot)
         transaction.on_commit(lambda: _remove(folders, files))
 
@@ -134,12 +133,12 @@ def _own_trainings(user: User) -> list[Training]:
     ]
 
 
-def _folders(user: User) -> list[Path]:
+def _folders(user: User) -> list[Folder]:
     requests = SearchRequest.objects.filter(owner=user).prefetch_related("searches")
     return [
-        *(search.path for request in requests for search in request.searches.all()),
+        *(search.folder for request in requests for search in request.searches.all()),
         *(data_set_folder(row) for row in DataSet.objects.filter(owner=user)),
-        *(training.path for training in _own_trainings(user)),
+        *(training.folder for training in _own_trainings(user)),
     ]
 
 
@@ -151,8 +150,8 @@ def _files(user: User) -> list[str]:
     return [name for name in (*models, *archives, *thumbnails) if name]
 
 
-def _remove(folders: list[Path], files: list[str]) -> None:
+def _remove(folders: list[Folder], files: list[str]) -> None:
     for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
     for name in files:
         default_storage.delete(name)

@@ -190,8 +190,7 @@ def _pair(low: float | None, high: float | None) -> list[float] | None:
 def snapshot(request: HttpRequest, row: Snapshot) -> schemas.SnapshotOut:
     files = {
         kind: reverse("leaderboard:snapshot-file", args=[row.pk, kind])
-        for kind in snapshots.FORMATS
-        if snapshots.file_path(row, kind) is not None
+        for kind, _ in snapshots.sizes(row)
     }
     return schemas.SnapshotOut(
         id=row.pk,

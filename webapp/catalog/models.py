@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 
 from webapp.catalog.choices import UploadState, Visibility
+from webapp.folders import Folder
 from webapp.ids import new_id
 from webapp.jobs.models import Job
 
@@ -111,5 +112,10 @@ class DataSet(Upload):
 
     @property
     def path(self) -> Path:
-        """The folder that holds its data.yaml, once it is ready."""
-        return settings.FOLDERS / self.folder
+        """The folder that holds its data.yaml, once it is ready; a remote one must be fetched."""
+        return self.shared.path
+
+    @property
+    def shared(self) -> Folder:
+        """That folder, as hosts share it."""
+        return Folder(self.folder)

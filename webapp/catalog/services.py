@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from webapp.catalog.choices import UploadState, Visibility
 from webapp.catalog.models import DataSet, Detector, Upload
 from webapp.catalog.uploads import sha256_of
 from webapp.errors import Refused, TooLarge
+from webapp.folders import Folder
 from webapp.jobs import queues
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import Fault, Kind, State
@@ -85,13 +85,12 @@ def data_set_job_ended(job: Job) -> None:
     data_set = DataSet.objects.filter(job=job).first()
     if data_set is not None and job.state != State.FINISHED:
         _refuse(data_set, data_set.archive, job)
-        folder = data_set_folder(data_set)
-        transaction.on_commit(lambda: shutil.rmtree(folder, ignore_errors=True))
+        transaction.on_commit(data_set_folder(data_set).remove)
 
 
-def data_set_folder(data_set: DataSet) -> Path:
+def data_set_folder(data_set: DataSet) -> Folder:
     """Where the check unpacks a data set."""
-    return settings.FOLDERS / "data-sets" / data_set.pk
+    return Folder(f"data-sets/{data_set.pk}")
 
 
 def _common(owner: User, file: UploadedFile, name: str, visibility: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -53,8 +52,9 @@ def validate_data_set(context: JobContext) -> None:
     """
     data_set = DataSet.objects.get(pk=context.job.payload["id"])
     DataSet.objects.filter(pk=data_set.pk).update(state=UploadState.VALIDATING, reason="")
-    folder = data_set_folder(data_set)
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    shared = data_set_folder(data_set)
+    shared.remove()  # of a run that was killed
+    folder = shared.path
     folder.parent.mkdir(parents=True, exist_ok=True)
     source = local_path(data_set.archive, sha256=data_set.sha256)
     with checks.checked(context, kind="data-set", source=source) as (found, box):
@@ -63,10 +63,11 @@ def validate_data_set(context: JobContext) -> None:
         thumbnails = _thumbnails(data_set, facts.thumbnails, box / PICTURES)
         context.check()
         checks.take(box / OUTPUT, folder)
+        shared.put()
     DataSet.objects.filter(pk=data_set.pk).update(
         state=UploadState.READY,
         version=facts.sha256,
-        folder=str(folder.relative_to(folder.parents[1])),
+        folder=shared.name,
         names=facts.names,
         images=facts.images,
         boxes=facts.boxes,

@@ -46,14 +46,17 @@ class Stack:
 
     ``data`` is the folder of the database, the uploads and the logs. Redis listens on a socket in a
     private temporary folder, so that nobody else on the machine can put a job into it, and the web
-    server on ``port`` of 127.0.0.1 (0: a free one).
+    server on ``port`` of 127.0.0.1 (0: a free one). ``agent`` holds further options of the agent.
     """
 
-    def __init__(self, data: Path, *, port: int = 0, host: str = "local") -> None:
+    def __init__(
+        self, data: Path, *, port: int = 0, host: str = "local", agent: Sequence[str] = ()
+    ) -> None:
         self.data = data
         self.url = ""
         self._port = port
         self._host = host
+        self._agent = agent
         self._parts: list[_Part] = []
         self._scratch: Path | None = None
 
@@ -179,7 +182,7 @@ class Stack:
             gunicorn += ["--logger-class", "webapp.gunicorn_logger.Logger"]
             gunicorn += ["--workers", "1", "--threads", "8", "--timeout", "300"]
             self._run("web", gunicorn, keep=(listener.fileno(),))
-        agent = [sys.executable, "manage.py", "agent", "--host", self._host]
+        agent = [sys.executable, "manage.py", "agent", "--host", self._host, *self._agent]
         self._run("agent", agent)
         self._wait_for_web()
 

@@ -8,6 +8,8 @@ import threading
 import traceback
 from contextlib import AbstractContextManager, nullcontext
 
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.db import OperationalError, connections
 from redis.exceptions import RedisError
@@ -34,7 +36,11 @@ log = logging.getLogger(__name__)
 
 USERS_FAULT = (UserError, BadRequest, Unsupported, OutOfMemory)
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-WORTH_ANOTHER_TRY = (MeasurementFailed, OperationalError, RedisError, ConnectionError)
+REMOTE_STORAGE = (BotoCoreError, ClientError, S3UploadFailedError)
+WORTH_ANOTHER_TRY = (
+    *(MeasurementFailed, OperationalError, RedisError, ConnectionError),
+    *REMOTE_STORAGE,
+)
 
 
 def execute(job_id: int) -> None:
@@ -72,10 +78,13 @@ def _run(job: Job) -> None:
         _fail(job, error, reason=f"ran past its limit of {job.limit_s} s", fault=Fault.OURS)
     except WORTH_ANOTHER_TRY as error:
         log.warning("job %s: %s", job.pk, error)
+        # Its own words name addresses.
+        away = isinstance(error, REMOTE_STORAGE)
+        reason = "the storage of the site does not answer" if away else str(error)
         if job.attempt < job.max_attempts:
-            services.recover(job, why=str(error)[:200])
+            services.recover(job, why=reason[:200])
         else:
-            _fail(job, error, reason=str(error), fault=Fault.OURS)
+            _fail(job, error, reason=reason, fault=Fault.OURS)
     except DeviceError as error:  # another try would end the same
         _fail(job, error, reason=str(error), fault=Fault.OURS)
     except Exception as error:  # whatever it was, the job must not stay unfinished

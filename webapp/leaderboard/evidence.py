@@ -238,13 +238,13 @@ class Evidence:
     def files(self) -> list[dict[str, Any]]:
         """Downloads: name, address, size in bytes, whether it is the measured file."""
         found = []
+        sizes = self.entry.search.folder.sizes(self.entry.files.values())
         for name, relative in self.entry.files.items():
-            path = self.entry.search.path / relative
             found.append(
                 {
                     "name": name,
                     "url": reverse("leaderboard:download", args=[self.entry.pk, name]),
-                    "size": path.stat().st_size if path.is_file() else None,
+                    "size": sizes.get(relative),
                     "role": self._role(name, relative),
                     "measured": relative == self.entry.file,
                 }

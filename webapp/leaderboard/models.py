@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Self
 
 from django.conf import settings
@@ -15,6 +14,7 @@ from django.db.models import Q
 from devices import statistics
 from devices.targets import TARGETS, Target
 from webapp.catalog.models import DataSet, Detector
+from webapp.folders import Folder
 from webapp.ids import new_id
 from webapp.jobs.models import Job
 from webapp.searches.models import Search
@@ -257,9 +257,9 @@ class Snapshot(models.Model):
         return self.title
 
     @property
-    def path(self) -> Path:
-        """The folder of its export files."""
-        return settings.FOLDERS / "snapshots" / self.pk
+    def folder(self) -> Folder:
+        """Holds its export files."""
+        return Folder(f"snapshots/{self.pk}")
 
 
 class SnapshotRow(models.Model):

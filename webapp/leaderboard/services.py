@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -187,11 +187,12 @@ def raw_samples(entry: Entry) -> dict[str, list[list[float]]]:
     }
 
 
-def file_path(entry: Entry, name: str) -> Path | None:
-    """Where the download ``name`` of an entry lies, or None if it has no such file."""
+def open_file(entry: Entry, name: str) -> IO[bytes] | None:
+    """The download ``name`` of an entry, or None if it has no such file."""
     relative = entry.files.get(name)
     if relative is None:
         return None
-    folder = entry.search.path.resolve()
-    path = (folder / relative).resolve()
-    return path if path.is_relative_to(folder) and path.is_file() else None
+    try:
+        return entry.search.folder.open(relative)
+    except FileNotFoundError:
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
+from typing import IO
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -65,12 +65,26 @@ def export_again(snapshot: Snapshot) -> None:
     snapshot.save(update_fields=["job"])
 
 
-def file_path(snapshot: Snapshot, kind: str) -> Path | None:
+def sizes(snapshot: Snapshot) -> list[tuple[str, int]]:
+    """(kind, bytes) of the export files, once they are written."""
+    if _is_being_written(snapshot):
+        return []
+    names = {f"entries.{kind}": kind for kind in FORMATS}
+    return [(names[name], size) for name, size in snapshot.folder.sizes(names).items()]
+
+
+def open_file(snapshot: Snapshot, kind: str) -> IO[bytes] | None:
     """The export file of that kind, once it is written."""
-    if kind not in FORMATS or (snapshot.job is not None and snapshot.job.state in ALIVE):
+    if kind not in FORMATS or _is_being_written(snapshot):
         return None
-    path = snapshot.path / f"entries.{kind}"
-    return path if path.is_file() else None
+    try:
+        return snapshot.folder.open(f"entries.{kind}")
+    except FileNotFoundError:
+        return None
+
+
+def _is_being_written(snapshot: Snapshot) -> bool:
+    return snapshot.job is not None and snapshot.job.state in ALIVE
 
 
 def _is_lost(snapshot: Snapshot) -> bool:

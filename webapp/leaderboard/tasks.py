@@ -22,15 +22,18 @@ def export(context: JobContext) -> None:
     snapshot = Snapshot.objects.get(pk=context.job.payload["id"])
     frame = frame_of(snapshot)
     context.check()
-    part = snapshot.path.with_name(f"{snapshot.pk}.part")
+    path = snapshot.folder.path
+    part = path.with_name(f"{snapshot.pk}.part")
     shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
     part.mkdir(parents=True)
     frame.to_csv(part / "entries.csv", index=False)
     frame.to_parquet(part / "entries.parquet", index=False)
     frame.to_json(part / "entries.json", orient="records", date_format="iso", indent=1)
     assert {path.suffix[1:] for path in part.iterdir()} == set(FORMATS)
-    shutil.rmtree(snapshot.path, ignore_errors=True)
-    os.replace(part, snapshot.path)
+    snapshot.folder.fetch()  # of an earlier export, so that this one may follow it
+    shutil.rmtree(path, ignore_errors=True)
+    os.replace(part, path)
+    snapshot.folder.put()
 
 
 def frame_of(snapshot: Snapshot) -> pd.DataFrame:

@@ -120,11 +120,11 @@ def snapshot_files(request: HttpRequest, snapshot_id: str) -> HttpResponse:
 def snapshot_file(request: HttpRequest, snapshot_id: str, kind: str) -> FileResponse:
     """One export file of a snapshot."""
     kept = get_object_or_404(Snapshot.objects.select_related("job"), pk=snapshot_id)
-    path = snapshots.file_path(kept, kind)
-    if path is None:
+    file = snapshots.open_file(kept, kind)
+    if file is None:
         raise Http404(f"snapshot {snapshot_id} has no file of the kind {kind!r} (yet)")
     return FileResponse(
-        path.open("rb"),
+        file,
         as_attachment=True,
         filename=f"actnas-{snapshot_id}.{kind}",
         content_type=snapshots.FORMATS[kind],
@@ -147,11 +147,7 @@ def _snapshot(request: HttpRequest, snapshot_id: str) -> dict[str, object]:
         "rows": shown,
         "scale": scale(shown),
         "wide": not kept.is_ranking,
-        "files": [
-            (kind, path.stat().st_size)
-            for kind in snapshots.FORMATS
-            if (path := snapshots.file_path(kept, kind)) is not None
-        ],
+        "files": snapshots.sizes(kept),
     }
 
 
@@ -181,10 +177,10 @@ def entry(request: HttpRequest, entry_id: str) -> HttpResponse:
 def download(request: HttpRequest, entry_id: str, name: str) -> FileResponse:
     """One file of an entry, under the name that the entry's page shows."""
     found = get_object_or_404(Entry.objects.visible_to(request.user).standing(), pk=entry_id)
-    path = services.file_path(found, name)
-    if path is None:
+    file = services.open_file(found, name)
+    if file is None:
         raise Http404(f"entry {entry_id} has no file {name!r}; it has: {', '.join(found.files)}")
-    return FileResponse(path.open("rb"), as_attachment=True, filename=name)
+    return FileResponse(file, as_attachment=True, filename=name)
 
 
 @require_safe

@@ -28,6 +28,7 @@ from webapp.jobs.choices import Fault, State
 from webapp.pool.choices import Transport
 from webapp.pool.models import Device
 from webapp.pool.services import record_noise
+from webapp.searches import measuring
 from webapp.searches.models import Measurement
 
 _USERS_FAULT = ("BadRequest", "Unsupported")
@@ -69,7 +70,8 @@ def write(device: Device, out: Path) -> Bundle:
     rows = {row.hash: row for row in waiting(device)}  # searches may ask for the same
     if not rows:
         raise Refused(f"nothing waits for {device}")
-    return bundle.write([MeasureJob.model_validate(row.document) for row in rows.values()], out)
+    asked = (MeasureJob.model_validate(row.document) for row in rows.values())
+    return bundle.write([measuring.here(job) for job in asked], out)
 
 
 def archive(device: Device) -> IO[bytes]:

@@ -284,10 +284,9 @@ def _device(search: Search) -> Device:
 
 def _file(search: Search, arm: dict[str, Any]) -> File:
     facts = arm["details"].get("onnx")
-    path = None if facts is None else search.path / facts["path"]
-    if facts is None or path is None or not path.is_file():
+    if facts is None or not search.folder.sizes([facts["path"]]):
         raise NotReady(f"search {search.pk} kept no exported file of its arm {arm['name']!r}")
-    return File(path=str(path), sha256=facts["sha256"])
+    return File(path=str(search.path / facts["path"]), sha256=facts["sha256"])
 
 
 def _matrix(searches: Sequence[Search], latest: dict[str, Measurement]) -> Matrix:

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from devices.protocol import MeasureJob, content_hash
+from devices.protocol import File, MeasureJob, content_hash
+from webapp.folders import Folder
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import Kind
 from webapp.pool.models import Device
 from webapp.searches.models import Measurement, Search
 
 MEASURE_LIMIT_S = 3600
+_SEARCH = re.compile(r"/(searches/[0-9a-z]+)/")
+
+
+def here(job: MeasureJob) -> MeasureJob:
+    """``job`` with this machine's paths to its files, which lie in folders of searches.
+
+    Another machine may have asked. Only these files are fetched, and only if the storage is remote.
+    """
+
+    def local(file: File) -> File:
+        found = _SEARCH.search(file.path)
+        if found is None:
+            return file
+        path = Folder(found[1]).copy(Path(file.path), sha256=file.sha256)
+        return file.model_copy(update={"path": str(path)})
+
+    arms = [arm.model_copy(update={"file": local(arm.file)}) for arm in job.arms]
+    calibration = None if job.calibration is None else local(job.calibration)
+    return job.model_copy(update={"arms": arms, "calibration": calibration})
 
 
 def known(search: Search, job: MeasureJob) -> Measurement | None:

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from webapp.catalog.choices import Visibility
 from webapp.catalog.models import DataSet, Detector
+from webapp.folders import Folder
 from webapp.ids import new_id
 from webapp.jobs.choices import State
 from webapp.jobs.models import Job
@@ -69,11 +70,6 @@ class SearchRequest(models.Model):
         return user.is_authenticated and self.owner_id == user.pk
 
 
-def trainings_folder() -> Path:
-    """One folder a training, named by its hash; searches share them."""
-    return settings.FOLDERS / "trainings"
-
-
 class Training(models.Model):
     """A supernet or reference-arm training, addressed by the hash of all that decides it."""
 
@@ -87,8 +83,13 @@ class Training(models.Model):
         return self.title
 
     @property
+    def folder(self) -> Folder:
+        """Where it runs and what it leaves; searches share it."""
+        return Folder(f"trainings/{self.hash}")
+
+    @property
     def path(self) -> Path:
-        return trainings_folder() / self.hash
+        return self.folder.path
 
     @property
     def state(self) -> str:
@@ -125,9 +126,13 @@ class Search(models.Model):
         return f"{self.request.name}: {self.target}"
 
     @property
+    def folder(self) -> Folder:
+        """In which the engine keeps its stages and its result."""
+        return Folder(f"searches/{self.pk}")
+
+    @property
     def path(self) -> Path:
-        """The folder in which the engine keeps its stages and its result."""
-        return settings.FOLDERS / "searches" / self.pk
+        return self.folder.path
 
     @property
     def state(self) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TRAIN_LIMIT_S = 24 * 3600
 _WRITE_EVERY_S = 1.0
+_PUT_EVERY_S = 60.0
 
 
 class _Surroundings:
@@ -55,7 +56,7 @@ class _Surroundings:
             jobs.restart(job)
             job.refresh_from_db()
         if job.state == State.FINISHED:
-            return training.path
+            return training.folder.fetch()
         if job.state in FINAL:
             _raise_failure(job, what=f"training {spec.title!r}")
         self._wait_for(job)
@@ -73,6 +74,18 @@ class _Surroundings:
 
 class TrainingSurroundings(_Surroundings):
     """For a training; it may ask for the training that it starts from."""
+
+    def __init__(self, context: JobContext, training: Training) -> None:
+        super().__init__(context)
+        self.training = training
+        self._put = time.monotonic()
+
+    def pause_point(self) -> None:
+        """Also stores checkpoints, so that another host can go on from them."""
+        super().pause_point()
+        if time.monotonic() - self._put >= _PUT_EVERY_S:
+            self.training.folder.put()
+            self._put = time.monotonic()
 
     def emit(self, event: Event) -> None:
         self.context.check()
@@ -127,6 +140,8 @@ class SearchSurroundings(_Surroundings):
         if not new and time.monotonic() - self._written < _WRITE_EVERY_S:
             return
         self._written = time.monotonic()
+        if event.kind == "finished":
+            self.search.folder.put()  # another host goes on from here
         self.search.stage = event.stage
         self.search.save(update_fields=["stage", "stages"])
         if new and not self._was_last(event):
@@ -151,6 +166,7 @@ class SearchSurroundings(_Surroundings):
         device = self.search.device
         if device is None:
             raise EngineError(f"the device of search {self.search.pk} was removed from the pool")
+        self.search.folder.put()  # the device's host reads its files
         return measuring.queue(self.search, job, device=device, owner=self.context.job.owner)
 
 

@@ -15,7 +15,7 @@ from webapp.errors import Refused
 from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry, Snapshot
 from webapp.leaderboard.selection import rankings as all_rankings
-from webapp.leaderboard.services import file_path, raw_samples, withdraw
+from webapp.leaderboard.services import open_file, raw_samples, withdraw
 from webapp.leaderboard.tables import ORDERS, Filters, table
 
 _DOWNLOAD = {
@@ -154,11 +154,11 @@ def samples(request: HttpRequest, entry_id: str) -> schemas.SamplesOut:
 def file(request: HttpRequest, entry_id: str, name: str) -> FileResponse:
     """Download a file of an entry: the model that was measured, its assignment, its weights."""
     row = _visible(request, entry_id)
-    path = None if row.withdrawn else file_path(row, name)
-    if path is None:
+    found = None if row.withdrawn else open_file(row, name)
+    if found is None:
         raise missing("file", name)
     return FileResponse(
-        path.open("rb"),
+        found,
         as_attachment=True,
         filename=name,
         content_type="application/octet-stream",

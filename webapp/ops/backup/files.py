@@ -14,16 +14,25 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
 
+from webapp import copies
+from webapp import folders as shared
+from webapp.folders import Folder
 from webapp.ops.backup.archive import BackupError, Writer, copy, spool
 
 _TRIES = 3  # for a file that changes while it is read
 _PASSING = ("health",)  # of the storage: what readiness writes
-_COPIES = "uploads"  # of the work folder: copies of what is in a remote storage
+_SHARED = "work"
+# Of that folder: copies of what is, or was, in a remote storage, and what is known of them.
+_COPIES = (copies.FOLDER, shared.RECORDS)
 
 
 def folders() -> dict[str, Path]:
-    """The folders that workers write, by their name in an archive."""
-    return {"work": settings.FOLDERS, "artefacts": settings.ARTEFACTS}
+    """The folders of this machine that workers write, by their name in an archive.
+
+    With a remote storage, what lies in the first one are copies; the archive's come from there.
+    """
+    here = {"artefacts": settings.ARTEFACTS}
+    return here if shared.remote() is not None else {_SHARED: settings.FOLDERS, **here}
 
 
 def dump(writer: Writer) -> int:
@@ -34,9 +43,13 @@ def dump(writer: Writer) -> int:
     vanished = 0
     for name in _stored(""):
         vanished += not _add(writer, f"storage/{name}", partial(default_storage.open, name, "rb"))
-    for top, folder in folders().items():
-        for path in _below(folder):
-            name = f"{top}/{path.relative_to(folder).as_posix()}"
+    for folder in map(Folder, shared.all_names()):
+        for inner in sorted(folder.stored()):
+            name = f"{_SHARED}/{folder.name}/{inner}"
+            vanished += not _add(writer, name, partial(folder.open, inner))
+    for top, place in folders().items():
+        for path in _below(place):
+            name = f"{top}/{path.relative_to(place).as_posix()}"
             if path.is_dir():
                 writer.add_folder(name)
             else:
@@ -48,6 +61,8 @@ def in_the_way() -> str | None:
     """A file of this site that a restore would mix with, or None."""
     for name in _stored(""):
         return f"the stored file {name!r}"
+    for name in shared.all_names():
+        return f"the stored folder {name!r}"
     for folder in folders().values():
         for path in _below(folder):
             if path.is_file():
@@ -71,6 +86,8 @@ def install(unpacked: Path, undo: ExitStack) -> int:
             if kept != name:
                 raise BackupError(f"the storage keeps {name!r} under another name: {kept!r}")
             count += 1
+    if shared.remote() is not None:
+        _share(unpacked / _SHARED, undo)
     for top, folder in folders().items():
         source = unpacked / top
         if not source.exists():
@@ -83,6 +100,17 @@ def install(unpacked: Path, undo: ExitStack) -> int:
             undo.callback(_remove, target)
             shutil.move(child, target)  # a rename, but where the folder is a mount of its own
     return count
+
+
+def _share(unpacked: Path, undo: ExitStack) -> None:
+    """Put the unpacked shared folders, ``kind/name`` each, into the remote storage."""
+    for source in sorted(unpacked.glob("*/*")):
+        folder = Folder(source.relative_to(unpacked).as_posix())
+        undo.callback(folder.remove)
+        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder.path, ignore_errors=True)
+        shutil.move(source, folder.path)
+        folder.put()
 
 
 def _add(writer: Writer, name: str, open_it: Callable[[], Any], path: Path | None = None) -> bool:
@@ -125,8 +153,8 @@ def _stored(folder: str) -> Iterator[str]:
 def _below(folder: Path) -> Iterator[Path]:
     """Files and empty folders. Links are none of ours, and what ends in .part is being written."""
     for place, inner, names in os.walk(folder):
-        if Path(place) == settings.FOLDERS and _COPIES in inner:
-            inner.remove(_COPIES)
+        if Path(place) == settings.FOLDERS:
+            inner[:] = [name for name in inner if name not in _COPIES]
         inner.sort()
         for name in sorted(names):
             path = Path(place) / name

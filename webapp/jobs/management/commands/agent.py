@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import signal
+import time
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from webapp import folders
 from webapp.jobs import queues, scratch
 from webapp.jobs.agent import Agent
 from webapp.pool import health, measuring
@@ -15,6 +18,7 @@ from webapp.pool.choices import Health, Transport
 from webapp.pool.models import Device, Host
 from webapp.webhooks import services as webhooks
 
+_SWEEP_COPIES_S = 3600.0  # looks at every copy of remote files
 _ALL = (queues.VALIDATE, queues.SEARCH, queues.TRAIN, queues.DELIVER)
 
 
@@ -28,6 +32,9 @@ class Command(BaseCommand):
             default=",".join(_ALL),
             help='shared queues to serve, "validate,search:2,train" with a count each; "" for none',
         )
+        parser.add_argument(
+            "--no-devices", action="store_true", help="leave the host's devices to another agent"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         host = Host.objects.filter(name=options["host"]).first()
@@ -37,13 +44,19 @@ class Command(BaseCommand):
         shared = _parse(options["queues"])
 
         def wanted() -> list[str]:
+            if options["no_devices"]:
+                return shared
             reached = Device.objects.filter(host=host).exclude(transport=Transport.BUNDLE)
             in_use = reached.exclude(health=Health.RETIRED)
             return shared + [_queues(device) for device in in_use]
 
         sweep_containers = measuring.sweeping(host)
+        swept = -_SWEEP_COPIES_S
 
         def chores() -> None:
+            nonlocal swept
+            if settings.AGENT_BEAT:
+                Path(settings.AGENT_BEAT).touch()
             pool.agent_beat(host)
             pool.sweep()
             health.start_due_checks(host)
@@ -51,6 +64,9 @@ class Command(BaseCommand):
             scratch.sweep()
             scratch.sweep_uploads()
             sweep_containers()
+            if time.monotonic() - swept > _SWEEP_COPIES_S:
+                swept = time.monotonic()
+                folders.sweep()
 
         agent = Agent(wanted=wanted, chores=chores)
         signal.signal(signal.SIGTERM, agent.stop)
