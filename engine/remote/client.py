@@ -240,7 +240,7 @@ class Client:
                     raise SiteError(f"{self._http.base_url}: {what}: {reason}") from None
                 time.sleep(0.25 * 2**attempt)
                 continue
-            if answer.status_code not in _BUSY or attempt == ATTEMPTS:
+            if not _is_busy(answer) or attempt == ATTEMPTS:
                 break
             time.sleep(_pause(answer, attempt))
         _check(answer)
@@ -250,6 +250,12 @@ class Client:
 def kind_of(file: Path) -> Kind:
     """What the site takes the file for: data sets are zips."""
     return "data-sets" if file.suffix.lower() == ".zip" else "models"
+
+
+def _is_busy(answer: httpx.Response) -> bool:
+    # 409 with a date: what we sent before the line broke is still at work.
+    later = answer.status_code == httpx.codes.CONFLICT and "Retry-After" in answer.headers
+    return later or answer.status_code in _BUSY
 
 
 def _pause(answer: httpx.Response, attempt: int) -> float:

@@ -17,6 +17,9 @@ class Replay(models.Model):
     status = models.PositiveSmallIntegerField(default=0)
     content_type = models.CharField(max_length=80, blank=True)
     body = models.BinaryField(default=b"")
+    worker = models.CharField(
+        max_length=120, blank=True, help_text="host:pid:start of the web process that runs it"
+    )
     created = models.DateTimeField(auto_now_add=True, db_index=True)
 
     def __str__(self) -> str:

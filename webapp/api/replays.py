@@ -17,11 +17,12 @@ from django.utils import timezone
 
 from webapp.api import limits, problems
 from webapp.api.models import KEPT, Replay
+from webapp.jobs.processes import is_alive, is_here, this_process
 
 HEADER = "Idempotency-Key"
 _SECRETS = ("/tokens", "/webhooks", "/secret")
 _LONGEST = 200
-_ABANDONED_S = 600  # an unfinished row this old belongs to a process that died
+_ABANDONED_S = 600  # an unfinished row this old belongs to a process elsewhere that died
 
 
 def answers_with_a_secret(path: str) -> bool:
@@ -77,14 +78,21 @@ def _claim(key: str, fingerprint: str) -> tuple[Replay, bool]:
     # One of two copies that come at once makes the row; the unique key decides.
     try:
         with transaction.atomic():
-            return Replay.objects.create(key=key, fingerprint=fingerprint), True
+            me = this_process()
+            return Replay.objects.create(key=key, fingerprint=fingerprint, worker=me), True
     except IntegrityError:
         row = Replay.objects.get(key=key)
-    age = (timezone.now() - row.created).total_seconds()
-    if row.status == 0 and age > _ABANDONED_S:
+    if row.status == 0 and _is_abandoned(row):
         Replay.objects.filter(pk=row.pk, status=0).delete()
         return _claim(key, fingerprint)
     return row, False
+
+
+def _is_abandoned(row: Replay) -> bool:
+    """Whether the process that ran the request died: nothing was made, nobody will answer."""
+    if is_here(row.worker):
+        return not is_alive(row.worker)
+    return abs((timezone.now() - row.created).total_seconds()) > _ABANDONED_S
 
 
 def _again(row: Replay, fingerprint: str, given: str) -> HttpResponse:
@@ -95,11 +103,13 @@ def _again(row: Replay, fingerprint: str, given: str) -> HttpResponse:
             code="idempotency-key-reused",
         )
     if row.status == 0:
-        return problems.response(
+        busy = problems.response(
             409,
             f"the first request with {HEADER} {given!r} is still at work; ask again",
             code="idempotency-key-in-use",
         )
+        busy.headers["Retry-After"] = "2"
+        return busy
     response = HttpResponse(bytes(row.body), status=row.status, content_type=row.content_type)
     response.headers["Idempotent-Replay"] = "true"
     return response

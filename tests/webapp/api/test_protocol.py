@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from tests.browser import factories
@@ -14,6 +16,7 @@ from tests.webapp.api.test_leaderboard import publish
 from tests.webapp.conftest import API, People, api_client
 from webapp.api.models import Replay
 from webapp.catalog.models import Detector
+from webapp.jobs.processes import this_process
 from webapp.searches.models import SearchRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -158,6 +161,24 @@ def test_a_repeated_request_is_done_once(people: People) -> None:
     Replay.objects.filter(status=201).update(status=0)
     busy = ask(client, "tea-1")
     assert (busy.status_code, busy.json()["code"]) == (409, "idempotency-key-in-use")
+    assert busy["Retry-After"] == "2"
+
+
+def test_the_key_of_a_request_whose_process_died_is_free_at_once(people: People) -> None:
+    factories.detector(people.owner)
+    factories.pool()
+    client = api_client(people.owner)
+    assert ask(client, "tea-1").status_code == 201
+    host, pid, start = this_process().split(":")
+    dead = f"{host}:{pid}:{int(start) - 1}"  # one that had our number before
+    Replay.objects.update(status=0, worker=dead)
+    again = ask(client, "tea-1")
+    assert (again.status_code, "Idempotent-Replay" in again) == (201, False)
+    # Nobody here can tell whether a process elsewhere lives: only time does.
+    Replay.objects.update(status=0, worker=f"another-{host}:{pid}:{start}")
+    assert ask(client, "tea-1").status_code == 409
+    Replay.objects.update(created=timezone.now() - timedelta(hours=1))
+    assert ask(client, "tea-1").status_code == 201
 
 
 def test_another_person_s_key_is_another_key(people: People) -> None:

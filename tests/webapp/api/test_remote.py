@@ -136,11 +136,12 @@ def test_a_busy_site_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("time.sleep", pauses.append)
     busy = (429, {"Retry-After": "7", "Content-Type": "application/problem+json"}, b"{}")
     done = (201, {"Content-Type": "application/json"}, b'{"id": "abc"}')
-    with answering([busy, busy, done]) as (url, seen), Client(url) as client:
+    at_work = (409, {"Retry-After": "2", "Content-Type": "application/problem+json"}, b"{}")
+    with answering([busy, busy, at_work, done]) as (url, seen), Client(url) as client:
         assert client.search({"model": "m"}) == {"id": "abc"}
-    assert pauses == [7.0, 7.0]
+    assert pauses == [7.0, 7.0, 2.0]
     assert len({key for _, key in seen}) == 1
-    assert len(seen) == 3
+    assert len(seen) == 4
 
 
 def test_a_download_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
