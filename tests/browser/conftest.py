@@ -179,6 +179,18 @@ def upload_model(page: Page, path: Path) -> None:
     expect(page.get_by_text("Activation sites")).to_be_visible(timeout=CHECK_MS)
 
 
+def settle(page: Page) -> None:
+    """Wait until the page shows all it has: fonts, and its charts.
+
+    Not until the network is idle: a page that follows a search asks again and again, and on a busy
+    machine never pauses.
+    """
+    page.wait_for_function(
+        """() => document.fonts.status === "loaded" && [...document.querySelectorAll("canvas")]
+          .every((canvas) => window.Chart && Chart.getChart(canvas))"""
+    )
+
+
 def shoot(page: Page, name: str) -> Path:
     """A screenshot of the whole page in var/screenshots."""
     SHOTS.mkdir(parents=True, exist_ok=True)

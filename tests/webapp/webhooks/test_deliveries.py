@@ -243,7 +243,7 @@ def test_a_server_that_drips_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
         outcome = sending.send(url, body="{}", secret="s", event="test", delivery="d")
         thread.join(timeout=10)
     assert (outcome.status, outcome.error) == (None, "no answer within 0.6 s")
-    assert outcome.seconds < 3
+    assert outcome.seconds < 5  # the drops alone take six
 
 
 def test_a_deleted_webhook_is_sent_nothing(
