@@ -17,8 +17,6 @@ import signal
 import sys
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from devices import stdio
 from devices.errors import (
     BadRequest,
@@ -28,7 +26,7 @@ from devices.errors import (
     Unsupported,
 )
 from devices.files import atomic
-from devices.protocol import MeasureJob, MeasureResult
+from devices.protocol import MeasureJob, MeasureResult, read_job
 from devices.run import run
 
 _PR_SET_PDEATHSIG = 1
@@ -74,18 +72,12 @@ def _run(job: MeasureJob) -> MeasureResult:
 
 def _read(path: Path) -> MeasureJob:
     try:
-        return MeasureJob.model_validate_json(path.read_text())
+        text = path.read_text()
     except OSError as error:
         raise BadRequest(f"job file {str(path)!r} cannot be read: {error.strerror}") from None
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise BadRequest(f"job file {path.name!r}: {_first(error)}") from None
-
-
-def _first(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        entry = error.errors()[0]
-        return f"{'.'.join(str(part) for part in entry['loc']) or 'document'}: {entry['msg']}"
-    return str(error)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"job file {path.name!r}: {error}") from None
+    return read_job(text)
 
 
 def _die_with(parent: int) -> None:

@@ -38,6 +38,10 @@ class NotAResult(MeasurementFailed):
     """What the device wrote is no result of this job."""
 
 
+class WrongProtocol(MeasurementFailed):
+    """Site and device speak different versions of the protocol: one of them must be upgraded."""
+
+
 class NotConfined(DeviceError):
     """A container lacks a limit that it was started with; nothing was sent to it."""
 

@@ -6,13 +6,37 @@ import hashlib
 import json
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from devices.errors import BadRequest, NotAResult, WrongProtocol
 
 PROTOCOL: Final = 1
+_OTHER = "other_protocol"
 
 
 class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class _Versioned(_Document):
+    """What one side writes and the other reads; each may be of another version of the project."""
+
+    protocol: Literal[1] = PROTOCOL
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_protocol(cls, document: Any) -> Any:
+        # Before anything else: a later protocol has fields that this one would only call unknown.
+        theirs = document.get("protocol", PROTOCOL) if isinstance(document, dict) else PROTOCOL
+        if theirs != PROTOCOL:
+            raise PydanticCustomError(
+                _OTHER,
+                "is of protocol {theirs}, this side speaks protocol {ours}: "
+                "install one version of the project on site and device",
+                {"theirs": repr(theirs), "ours": PROTOCOL},
+            )
+        return document
 
 
 class File(_Document):
@@ -51,10 +75,9 @@ class Settings(_Document):
     seed: int = 0
 
 
-class MeasureJob(_Document):
+class MeasureJob(_Versioned):
     """Measure every arm against the arm called ``baseline``, in one lease."""
 
-    protocol: Literal[1] = PROTOCOL
     id: str
     target: str
     arms: list[Arm] = Field(min_length=1)
@@ -141,8 +164,7 @@ class Noise(_Document):
     )
 
 
-class MeasureResult(_Document):
-    protocol: Literal[1] = PROTOCOL
+class MeasureResult(_Versioned):
     job_id: str
     target: str
     kind: Literal["measured", "modelled", "emulated"]
@@ -159,3 +181,43 @@ class MeasureResult(_Document):
             if arm.name == name:
                 return arm
         raise KeyError(name)
+
+
+def read_job(text: str | bytes) -> MeasureJob:
+    """The job that a device was sent.
+
+    Raises:
+        WrongProtocol: the site speaks another protocol; BadRequest: it is no job.
+    """
+    try:
+        return MeasureJob.model_validate_json(text)
+    except ValidationError as error:
+        if _is_other_protocol(error):
+            raise WrongProtocol(f"the job {_said(error)}") from None
+        raise BadRequest(f"job: {_said(error)}") from None
+
+
+def read_result(text: str | bytes) -> MeasureResult:
+    """The result that a device sent.
+
+    Raises:
+        WrongProtocol: the device speaks another protocol; NotAResult: it is no result.
+    """
+    try:
+        return MeasureResult.model_validate_json(text)
+    except ValidationError as error:
+        if _is_other_protocol(error):
+            raise WrongProtocol(f"the device's result {_said(error)}") from None
+        raise NotAResult(f"the device left no valid result: {_said(error)}") from None
+
+
+def _is_other_protocol(error: ValidationError) -> bool:
+    return any(entry["type"] == _OTHER for entry in error.errors(include_url=False))
+
+
+def _said(error: ValidationError) -> str:
+    """The first thing that is wrong, in one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    said = " ".join(first["msg"].split())[:300]
+    return f"{place}: {said}" if place else said

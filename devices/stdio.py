@@ -15,11 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import ValidationError
-
 from devices import HARNESS_VERSION, confinement, frames
 from devices.errors import BadRequest
-from devices.protocol import MeasureJob, MeasureResult
+from devices.protocol import MeasureJob, MeasureResult, read_job
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -64,8 +62,8 @@ def _job(source: BinaryIO) -> tuple[MeasureJob, float]:
             with (inbox / name).with_suffix(str(head["suffix"])).open("wb") as file:
                 frames.save(source.read, head["bytes"], file)
         content = frames.body(source.read, head["bytes"])
-        return MeasureJob.model_validate_json(content), float(head["seconds"])
-    except (frames.NoFrame, ValidationError, KeyError, ValueError) as error:
+        return read_job(content), float(head["seconds"])
+    except (frames.NoFrame, KeyError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise BadRequest(f"what came over stdin is no job: {first}") from None
 

@@ -17,27 +17,41 @@ import devices
 from devices import hostlock, targets
 from devices.errors import DeviceError, NotAResult, TimedOut
 from devices.protocol import MeasureJob, MeasureResult
-from devices.transports.outcome import Cancelled, Progress, Said, check, checked
+from devices.transports.outcome import (
+    LINE_BYTES,
+    Cancelled,
+    Progress,
+    Said,
+    check,
+    checked,
+)
+from devices.transports.pulse import Pulse
 
+STALL_S = 60.0
 _POLL_S = 0.1
+_PULSE_S = 5.0
 
 
 def run(
     job: MeasureJob,
     *,
     timeout_s: float,
+    stall_s: float = STALL_S,
     progress: Progress | None = None,
     cancelled: Cancelled | None = None,
 ) -> MeasureResult:
     """Runs ``job`` in ``python -m devices``, alone on this host if its target is measured.
 
-    ``timeout_s`` counts from the start of the process, not from the wait for the host.
+    ``timeout_s`` counts from the start of the process, not from the wait for the host. A process
+    that has used no processor time for ``stall_s`` is ended: it hangs. What it prints beside its
+    progress is logged here, line by line.
     ``cancelled`` is asked several times a second, while waiting too. ``progress`` is called on this
     thread with a share within 0..1 and a line; an error that it raises ends the device and passes.
 
     Raises:
         BadRequest, Unsupported: as the device said.
-        MeasurementFailed: time-out, cancelled, crash, out of memory, or no valid result; one line.
+        MeasurementFailed: time-out, hung, cancelled, crash, out of memory, no valid result, or one
+            of another protocol; one line.
     """
     stop = cancelled or (lambda: False)
     measured = targets.get(job.target).kind == "measured"
@@ -48,7 +62,7 @@ def run(
         job_file.write_text(job.model_dump_json())
         device = _Device(job_file, result_file, Said(progress))
         try:
-            status = device.wait(timeout_s, stop)
+            status = device.wait(timeout_s, stall_s, stop)
         finally:
             device.kill()
         if status != 0:
@@ -77,22 +91,36 @@ class _Device:
         )
         self._reader.start()
 
-    def wait(self, timeout_s: float, stop: Cancelled) -> int:
-        deadline = time.monotonic() + timeout_s
+    def wait(self, timeout_s: float, stall_s: float, stop: Cancelled) -> int:
+        now = time.monotonic()
+        deadline, look = now + timeout_s, now
+        pulse, every = Pulse(self._process.pid), min(_PULSE_S, stall_s / 4)
         while True:
             self._said.deliver()
             try:
                 status = self._process.wait(timeout=_POLL_S)
             except subprocess.TimeoutExpired:
                 check(stop)
-                if time.monotonic() > deadline:
+                now = time.monotonic()
+                if now > deadline:
                     raise TimedOut(
                         f"no result within {timeout_s:g} s; the device process was ended"
                     ) from None
+                if now >= look:
+                    look = now + every
+                    self._check_pulse(pulse.idle_s(), stall_s)
             else:
                 self._reader.join(timeout=5)
                 self._said.deliver()
                 return status
+
+    def _check_pulse(self, idle: float, stall_s: float) -> None:
+        if idle >= stall_s:
+            raise TimedOut(
+                f"the device process hung: it did nothing for {idle:.0f} s and was ended"
+            )
+        if idle >= stall_s / 2:
+            self._said.tell(f"the device process has done nothing for {idle:.0f} s")
 
     def kill(self) -> None:
         """Ends the whole process group, also after a normal end: helpers may be left."""
@@ -107,7 +135,7 @@ class _Device:
 
     def _read(self, stream: IO[bytes]) -> None:
         with stream:
-            for raw in stream:
+            while raw := stream.readline(LINE_BYTES):
                 self._said.hear(raw)
 
 

@@ -214,7 +214,7 @@ def test_the_command_line_runs_a_job_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "job.json"),
+        ("{", "Invalid JSON"),
         ('{"id": "x"}', "target: Field required"),
         ('{"id": "x", "target": "t", "arms": [], "baseline": "b"}', "arms"),
         (None, "cannot be read"),
