@@ -187,6 +187,8 @@ AGENT_BEAT = env.text("ACTNAS_AGENT_BEAT")  # a file that an agent touches: a co
 FOLDERS = VAR / "work"
 COPIES_DAYS = env.number("ACTNAS_COPIES_DAYS", 14)  # for which an unused copy is kept
 ARTEFACTS = VAR / "artefacts"  # converted models, by content
+# A device process that uses no processor time for so long hangs and is ended.
+DEVICE_STALL_S = env.number("ACTNAS_DEVICE_STALL_S", 60)
 # Requests a minute from one address; 0: no limit. One that waits for a search polls every 2 s.
 RATE_READS = env.number("ACTNAS_RATE_READS", 600)
 RATE_WRITES = env.number("ACTNAS_RATE_WRITES", 120)

@@ -15,11 +15,10 @@ import psutil
 import pytest
 
 from devices import HARNESS_VERSION
-from engine.remote import Client
 from tests.conftest import ROOT
 from tests.docker.conftest import PREFIX
-from tests.faults.conftest import CPU, YAML, Site
-from webapp.demo.stack import Stack
+from tests.faults.conftest import CPU, Site, whole_site
+from tests.faults.whole import nothing_lost
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -42,18 +41,10 @@ def socket(tmp_path: Path) -> Path:
 def site(
     onnxruntime_image: str, tmp_path: Path, socket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Site]:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setenv("ACTNAS_IMAGES", PREFIX)
-    with Stack(tmp_path / "site") as stack:
-        stack.manage("shell", "-c", DEVICE.format(target=CPU, socket=socket))
-        script = Client(stack.url)
-        token = script.sign_up(username="scripted", password="a-curious-password-7")
-        path = tmp_path / "yolov8n.yaml"
-        path.write_bytes(YAML.read_bytes())
-        model = script.ready("models", script.upload(path)["id"])
-        yield Site(stack, script, token, model["id"], temporary)
+    with whole_site(tmp_path) as found:
+        found.stack.manage("shell", "-c", DEVICE.format(target=CPU, socket=socket))
+        yield found
 
 
 @contextmanager
@@ -99,7 +90,7 @@ def test_a_search_survives_its_container_its_worker_and_its_engine(
         site.until(lambda: site.rows(of_first, job) == [("finished",)])
         _busy(engine, site).kill()
         assert site.end_of(search) == ("finished", "")
-        site.check_whole(search)
+        nothing_lost(site, search)
         ours = {"label": f"actnas.site={site_label}"}
         # The agent looks every 20 s for what the dead left.
         site.until(lambda: not engine.containers.list(all=True, filters=ours), seconds=60)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import html
+import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 import ultralytics
 
@@ -21,7 +25,15 @@ from webapp.demo.stack import Stack
 CPU = "cpu-onnxruntime-fp32"
 NPU = "npu-ethos-u55-128-int8"
 YAML = Path(ultralytics.__file__).parent / "cfg" / "models" / "v8" / "yolov8.yaml"
+SICK = Path(__file__).parent / "sick"
+STALL_S = 6  # a device process that does nothing for so long hangs
 LIMIT_S = 150.0
+_PASSWORD = "a-curious-password-7"
+_MAKE_ADMIN = (
+    "from django.contrib.auth.models import User; "
+    f"User.objects.create_superuser('queen', password={_PASSWORD!r})"
+)
+_WHY = re.compile(r'field-why_it_does_not_move.*?class="readonly">(.*?)</div>', re.DOTALL)
 
 
 @dataclass
@@ -33,7 +45,11 @@ class Site:
     token: str
     model: str
     temporary: Path
+    locks: Path
+    sick: Path
+    database: str | None = None  # of PostgreSQL; else SQLite
     stages: dict[Path, int] = field(default_factory=dict)  # finished ones, as first seen
+    admin: httpx.Client | None = None
 
     def ask(self, *, seed: int, target: str = NPU) -> str:
         """Ask for a small cost study; the id of its search."""
@@ -59,6 +75,9 @@ class Site:
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What the site's database answers."""
+        if self.database is not None:
+            with psycopg.connect(self.database) as server:
+                return server.execute(query.replace("?", "%s"), values).fetchall()  # type: ignore[arg-type]
         with closing(sqlite3.connect(self.stack.data / "actnas.sqlite3", timeout=30)) as database:
             return database.execute(query, values).fetchall()
 
@@ -97,9 +116,8 @@ class Site:
 
     def workers(self, queue: str) -> list[psutil.Process]:
         """The worker processes of a queue, without their work horses."""
-        agent = next(part for part in self.stack._parts if part.name == "agent")
         found = []
-        for child in psutil.Process(agent.process.pid).children():
+        for child in psutil.Process(self.stack.process("agent")).children():
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                 if queue in child.cmdline():
                     found.append(child)
@@ -112,58 +130,66 @@ class Site:
         """Whether every queue has a worker again, so that the next test meets a whole site."""
         return httpx.get(f"{self.stack.url}/readyz", timeout=60).status_code == 200
 
-    def check_whole(self, search: str) -> None:
-        """No finished stage ran again, nothing is counted twice, nothing is left behind."""
-        self.state(search)
-        again = {path.name: path.stat().st_mtime_ns for path in self.stages}
-        assert again == {path.name: at for path, at in self.stages.items()}
-        finished = self.rows(
-            "SELECT stage, count(*) FROM searches_searchevent"
-            " WHERE search_id = ? AND kind = 'finished' GROUP BY stage HAVING count(*) > 1",
-            search,
-        )
-        assert finished == []
-        measured = self.rows(
-            "SELECT m.hash, count(*) FROM searches_measurement m WHERE m.search_id = ?"
-            " GROUP BY m.hash HAVING count(*) > 1",
-            search,
-        )
-        assert measured == []
-        assert self.rows("SELECT id FROM jobs_job WHERE state IN ('running', 'waiting')") == []
-        # A sweep comes every 3 s.
-        self.until(lambda: not self._left(), seconds=20)
+    def why(self, job: int) -> str:
+        """What the administrators' page says why that job does not move."""
+        if self.admin is None:
+            self.stack.manage("shell", "--no-imports", "--command", _MAKE_ADMIN)
+            self.admin = httpx.Client(base_url=self.stack.url, timeout=60, follow_redirects=True)
+            form = {"username": "queen", "password": _PASSWORD, "next": "/admin/"}
+            token = self.admin.get("/admin/login/").cookies["csrftoken"]
+            form["csrfmiddlewaretoken"] = token
+            answer = self.admin.post("/admin/login/", data=form)
+            assert "Log out" in answer.text, answer.text[:500]
+        page = self.admin.get(f"/admin/jobs/job/{job}/change/").text
+        found = _WHY.search(page)
+        assert found is not None, page[:500]
+        return html.unescape(" ".join(found[1].split()))
 
-    def _left(self) -> list[str]:
-        """Leases, busy devices, temporary files."""
-        leases = self.rows("SELECT name FROM pool_host WHERE leased_by_id IS NOT NULL")
-        busy = self.rows("SELECT slug FROM pool_device WHERE state != 'idle'")
-        files = [
-            str(path)
-            for folder in (self.temporary, self.stack.data / "work", self.stack.data / "artefacts")
-            for path in folder.rglob("*")
-            if path.is_file() and (folder == self.temporary or _is_temporary(path, folder))
-        ]
-        return [*map(str, leases), *map(str, busy), *files]
+    def job_of(self, search: str) -> int:
+        ((job,),) = self.rows("SELECT job_id FROM searches_search WHERE id = ?", search)
+        found: int = job
+        return found
+
+    def fall_ill(self, illness: str, *, times: int = 1) -> None:
+        """The next ``times`` device processes are sick: hang, starve, babble or lie."""
+        self.sick.write_text(f"{illness} {times}")
 
 
-def _is_temporary(path: Path, folder: Path) -> bool:
-    names = path.relative_to(folder).parts
-    return path.suffix == ".part" or any(name.startswith(".") for name in names)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("faults")
+@contextmanager
+def whole_site(folder: Path, *, database: str | None = None) -> Iterator[Site]:
+    """A site in ``folder``, with a model and somebody to whom it belongs."""
     temporary = folder / "tmp"
-    temporary.mkdir()
+    temporary.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ACTNAS_HOST_LOCKS", str(folder / "locks"))
         patch.setenv("TMPDIR", str(temporary))
         patch.setenv("ACTNAS_LOG", "json")
+        patch.setenv("ACTNAS_SICK", str(folder / "sick"))
+        patch.setenv("ACTNAS_DEVICE_STALL_S", str(STALL_S))
+        patch.setenv("PYTHONPATH", str(SICK), prepend=os.pathsep)
+        if database is not None:
+            patch.setenv("ACTNAS_DATABASE_URL", database)
         with Stack(folder / "site") as stack:
             script = Client(stack.url)
-            token = script.sign_up(username="scripted", password="a-curious-password-7")
+            token = script.sign_up(username="scripted", password=_PASSWORD)
             path = folder / "yolov8n.yaml"
             path.write_bytes(YAML.read_bytes())
             model = script.ready("models", script.upload(path)["id"])
-            yield Site(stack, script, token, model["id"], temporary)
+            locks, sick = folder / "locks", folder / "sick"
+            yield Site(stack, script, token, model["id"], temporary, locks, sick, database)
+
+
+@pytest.fixture(scope="package")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with whole_site(tmp_path_factory.mktemp("faults")) as site:
+        yield site
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Iterator[Site]:
+    """One site for all; each test begins and ends with every queue served."""
+    shared_site.until(shared_site.is_ready)
+    shared_site.stages.clear()
+    yield shared_site
+    shared_site.sick.unlink(missing_ok=True)
+    shared_site.until(shared_site.is_ready)

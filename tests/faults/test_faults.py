@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,11 @@ import psutil
 import pytest
 
 from tests.faults.conftest import CPU, Site
+from tests.faults.whole import nothing_lost
 
 pytestmark = pytest.mark.slow
 
 SMALL = 3 * 2**20  # bytes: room for the database, none for an exported model
-
-
-@pytest.fixture(autouse=True)
-def whole_site(site: Site) -> Iterator[None]:
-    """Each test begins and ends with a site that is ready for work."""
-    site.until(site.is_ready)
-    yield
-    site.until(site.is_ready)
 
 
 def strike(site: Site, search: str, kind: str) -> int:
@@ -51,7 +44,7 @@ def test_redis_is_killed_and_comes_back_empty(site: Site) -> None:
     site.script.cancel(_request_of(site, other))
     assert site.end_of(other) == ("cancelled", "cancelled by its owner")
     assert site.end_of(search) == ("finished", "")
-    site.check_whole(search)
+    nothing_lost(site, search)
 
 
 def test_the_device_worker_is_killed(site: Site) -> None:
@@ -66,7 +59,7 @@ def test_the_device_worker_is_killed(site: Site) -> None:
     assert site.end_of(search) == ("finished", "")
     # Nobody goes on working for a worker that is gone.
     site.until(lambda: not any(_alive(process) for process in family), seconds=20)
-    site.check_whole(search)
+    nothing_lost(site, search)
 
 
 def test_the_agent_is_killed_and_started_again(site: Site) -> None:
@@ -76,7 +69,7 @@ def test_the_agent_is_killed_and_started_again(site: Site) -> None:
     site.until(lambda: not psutil.pid_exists(horse) or not _alive(psutil.Process(horse)))
     site.stack.revive("agent")
     assert site.end_of(search) == ("finished", "")
-    site.check_whole(search)
+    nothing_lost(site, search)
 
 
 def test_the_storage_is_full(site: Site) -> None:
@@ -95,14 +88,14 @@ def test_the_storage_is_full(site: Site) -> None:
         search,
     )
     assert fault == "ours"
-    site.check_whole(search)
+    nothing_lost(site, search)
     # Room again: it goes on where it was.
     for worker in site.workers("search"):
         worker.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     site.retry(_request_of(site, search))
     site.until(lambda: site.state(search)[0] != "failed")
     assert site.end_of(search) == ("finished", "")
-    site.check_whole(search)
+    nothing_lost(site, search)
 
 
 def test_one_id_finds_the_whole_story_in_the_logs(site: Site) -> None:

@@ -142,6 +142,10 @@ class Stack:
         self._run(name, part.command)
         self._parts[place] = self._parts.pop()  # parts are stopped in order
 
+    def process(self, name: str) -> int:
+        """The process id of a part: redis, web or agent."""
+        return self._part(name).process.pid
+
     def _part(self, name: str) -> _Part:
         for part in self._parts:
             if part.name == name:

@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from django import db
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
 from redis.exceptions import RedisError
 
 from webapp.jobs import services
@@ -99,11 +99,11 @@ class Agent:
 
     def _refresh(self) -> None:
         try:
-            close_old_connections()
+            db.close_old_connections()
             self.follow(self.wanted())
             self.chores()
             services.sweep()
-        except (DatabaseError, RedisError) as error:
+        except (db.Error, RedisError) as error:
             log.warning("agent: %s; trying again", error)
 
     def follow(self, queues: list[str]) -> None:
@@ -145,7 +145,7 @@ class Agent:
     def _resume_later(self) -> None:
         try:
             services.resume_later()
-        except (DatabaseError, RedisError) as error:
+        except (db.Error, RedisError) as error:
             log.warning("agent: %s; the next agent finds what was cut short", error)
 
     def _wait(self, seconds: float) -> None:

@@ -9,9 +9,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from types import TracebackType
 
-from django.db import DatabaseError, connection
+from django import db
+from django.db import connection
 from django.utils import timezone
 
 from engine.errors import Cancelled
@@ -40,6 +42,7 @@ class JobContext:
         self._progress: tuple[float, str] | None = None
         self._on_beat: list[Callable[[], None]] = []
         self._parent = os.getppid()
+        self._begun = time.monotonic()
         # In a copy of this thread's context: its log lines are about this job, too.
         run = contextvars.copy_context().run
         self._thread = threading.Thread(
@@ -98,7 +101,7 @@ class JobContext:
                     if alive:
                         for function in tuple(self._on_beat):
                             function()
-                except DatabaseError as error:
+                except db.Error as error:
                     log.warning("job %s: heartbeat not written: %s", self.job.pk, error)
                     connection.close()
                     continue
@@ -111,7 +114,10 @@ class JobContext:
     def _write(self) -> bool:
         with self._lock:
             progress, self._progress = self._progress, None
-        values: dict[str, object] = {"heartbeat": timezone.now()}
+        now = timezone.now()
+        # Both by the clock as it is now: should it be set, the job is neither older nor younger.
+        started = now - timedelta(seconds=time.monotonic() - self._begun)
+        values: dict[str, object] = {"heartbeat": now, "started": started}
         if progress is not None:
             values["progress"], values["message"] = progress
         mine = Job.objects.filter(pk=self.job.pk, claim=self.job.claim, state=State.RUNNING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -31,6 +32,24 @@ def is_alive(worker: str) -> bool:
     # The start tells a process from a later one with the same number. It counts ticks since the
     # machine's own start, so that setting the clock changes nothing.
     return stat[_START] == start and stat[_STATE] not in _DEAD
+
+
+def kill(worker: str) -> None:
+    """End the process of this machine that ``worker`` names, and the group that it leads.
+
+    Raises:
+        PermissionError: it is another user's.
+    """
+    if not is_alive(worker):
+        return
+    pid = int(worker.split(":")[1])
+    try:
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it ended meanwhile
 
 
 def _stat(pid: int) -> list[str]:

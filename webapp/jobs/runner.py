@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
-from django.db import OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections
 from redis.exceptions import RedisError
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
@@ -37,8 +37,10 @@ log = logging.getLogger(__name__)
 USERS_FAULT = (UserError, BadRequest, Unsupported, OutOfMemory)
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 REMOTE_STORAGE = (BotoCoreError, ClientError, S3UploadFailedError)
+DATABASE_AWAY = (OperationalError, InterfaceError)
 WORTH_ANOTHER_TRY = (
-    *(MeasurementFailed, OperationalError, RedisError, ConnectionError),
+    *(MeasurementFailed, RedisError, ConnectionError),
+    *DATABASE_AWAY,
     *REMOTE_STORAGE,
 )
 
@@ -81,6 +83,8 @@ def _run(job: Job) -> None:
         # Its own words name addresses.
         away = isinstance(error, REMOTE_STORAGE)
         reason = "the storage of the site does not answer" if away else str(error)
+        if isinstance(error, DATABASE_AWAY):
+            connections.close_all()  # it may be back; if not, an agent finds the job
         if job.attempt < job.max_attempts:
             services.recover(job, why=reason[:200])
         else:
@@ -118,6 +122,8 @@ def _reason(error: Exception) -> str:
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in NO_SPACE:
             return "the storage of the site is full; try again when there is room"
+        if isinstance(cause, MemoryError):
+            return "the worker ran out of memory"
         cause = cause.__cause__ or cause.__context__
     return f"internal error: {type(error).__name__}"
 

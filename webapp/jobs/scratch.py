@@ -6,6 +6,7 @@ the machine finds the dead one's files, however they were called.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
@@ -23,7 +24,7 @@ from webapp.jobs.processes import is_alive, is_here
 
 log = logging.getLogger(__name__)
 
-_DAY_S = 24 * 3600
+_NEW_S = 5.0  # so long after it was made, an upload's file is locked if somebody takes it in
 
 
 @contextmanager
@@ -101,17 +102,26 @@ def sweep() -> int:
 
 
 def sweep_uploads() -> int:
-    """Remove what a web process that was killed had taken in of uploads a day ago; how many files.
+    """Remove what web processes that were killed had taken in of uploads; how many files.
 
-    Django names them; no upload takes a day.
+    Django names them, and a web process locks each one that it is taking in.
     """
     count = 0
     for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob("*.upload*"):
         with suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - _DAY_S:
+            if abs(time.time() - path.stat().st_mtime) > _NEW_S and not _is_locked(path):
                 path.unlink()
                 count += 1
     return count
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _root() -> Path:

@@ -20,17 +20,19 @@ from webapp.audit.services import record
 from webapp.jobs import handlers, queues
 from webapp.jobs.choices import ALIVE, FINAL, OPEN, Fault, Kind, State
 from webapp.jobs.models import Job
-from webapp.jobs.processes import is_alive, is_here
+from webapp.jobs.processes import is_alive, is_here, kill, this_process
+from webapp.jobs.sightings import Sightings
 
 log = logging.getLogger(__name__)
 
 SILENCE = timedelta(seconds=15)  # without a heartbeat for so long, a worker elsewhere is dead
-LONG_SILENCE = timedelta(seconds=180)  # ... one whose process still lives here may just be stuck
+LONG_SILENCE = timedelta(seconds=180)  # ... one whose process still lives here hangs
 LOST_AFTER = timedelta(
     seconds=5
 )  # a queued job that Redis does not know after this is pushed again
 UNNEEDED = "nobody needs it any more"  # why a job was cancelled that may well be needed again
 OVERTIME = timedelta(seconds=60)  # past its deadline for so long, a job is ended from outside
+_sightings = Sightings()  # of who sweeps in this process
 
 
 def create(
@@ -216,6 +218,12 @@ def park(job: Job, *, waits_for: set[int], message: str) -> None:
         wake(job.pk)
 
 
+def note_progress(job: Job) -> None:
+    """A running job has finished something that it will not do again: attempts count from 1."""
+    Job.objects.filter(pk=job.pk, state=State.RUNNING, claim=job.claim).update(attempt=1)
+    job.attempt = 1
+
+
 def _release(job: Job) -> None:
     """Cancel what only ``job`` needed."""
     for other in job.needs.filter(state__in=ALIVE):
@@ -238,10 +246,10 @@ def sweep() -> int:
 
 
 def _end_overdue() -> int:
-    now = timezone.now()
     count = 0
-    for job in Job.objects.filter(state=State.RUNNING, started__isnull=False):
-        if job.deadline is not None and now > job.deadline + OVERTIME:
+    for job in Job.objects.filter(state=State.RUNNING):
+        # Both times are the job's own: no other clock has a say in how old it is.
+        if job.deadline and job.heartbeat and job.heartbeat > job.deadline + OVERTIME:
             reason = f"ran past its limit of {job.limit_s} s"
             count += end(
                 job.pk, state=State.FAILED, claim=job.claim, reason=reason, fault=Fault.OURS
@@ -250,16 +258,27 @@ def _end_overdue() -> int:
 
 
 def _recover_dead() -> int:
-    now = timezone.now()
     count = 0
-    for job in Job.objects.filter(state=State.RUNNING):
-        beat = job.heartbeat or job.queued_at
-        if is_here(job.worker):
-            dead = not is_alive(job.worker) or beat < now - LONG_SILENCE
-        else:
-            dead = beat < now - SILENCE
-        count += dead and recover(job, why="its worker died")
+    running = list(Job.objects.filter(state=State.RUNNING))
+    still = _sightings.look(running)
+    for job in running:
+        silence = timedelta(seconds=still[job.pk])
+        if not is_here(job.worker):
+            count += silence > SILENCE and recover(job, why="its worker died")
+        elif not is_alive(job.worker):
+            count += recover(job, why="its worker died")
+        elif silence > LONG_SILENCE and job.worker != this_process():
+            _end_stuck(job)
+            count += recover(job, why=f"its worker hung for {silence.total_seconds():.0f} s")
     return count
+
+
+def _end_stuck(job: Job) -> None:
+    """kill -9: a process that is stopped hears nothing else, and would keep the host's lock."""
+    try:
+        kill(job.worker)
+    except PermissionError as error:
+        log.error("job %s: worker %s: %s", job.pk, job.worker, error, extra=job.trace)
 
 
 def resume_later() -> int:
@@ -303,7 +322,9 @@ def _push_lost() -> int:
     A message says that its queue holds a job, and whoever takes it runs the job whose turn it is;
     so their number is what counts.
     """
-    overdue = Job.objects.queued().filter(queued_at__lt=timezone.now() - LOST_AFTER)
+    now = timezone.now()
+    # Neither just now nor, by a clock that was set since, in a while.
+    overdue = Job.objects.queued().exclude(queued_at__range=(now - LOST_AFTER, now + LOST_AFTER))
     waiting = overdue.order_by("queue").values_list("queue").annotate(n=Count("pk"))
     count = 0
     for queue, n in waiting:

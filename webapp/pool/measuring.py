@@ -68,7 +68,11 @@ def _locally(
 
     with host_lease(context, device=device, exclusive=exclusive):
         return local.run(
-            job, timeout_s=_TIMEOUT_S, progress=context.progress, cancelled=context.cancelled
+            job,
+            timeout_s=_TIMEOUT_S,
+            stall_s=settings.DEVICE_STALL_S,
+            progress=context.progress,
+            cancelled=context.cancelled,
         )
 
 

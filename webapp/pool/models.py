@@ -14,19 +14,28 @@ from django.utils import timezone
 from devices.confinement import cpu_numbers
 from devices.errors import BadRequest
 from devices.transports.engines import LOCAL, Engine
+from webapp.jobs.choices import State
 from webapp.jobs.models import Job
 from webapp.pool.choices import SERVING, Cause, DeviceState, Health, Transport
 
 LEAST_MEMORY_MIB = 512  # of a container; a runtime alone takes half of it
-LEASE_SILENCE = timedelta(seconds=15)  # a lease without a heartbeat for so long is over
+AGENT_SILENCE = timedelta(seconds=30)
 
 
 class HostQuerySet(models.QuerySet["Host"]):
     def lease(self, host_id: int, *, job: Job) -> bool:
-        """Whether ``job`` now holds the host: it was free, or its holder went silent."""
+        """Whether ``job`` now holds the host: it was free, or its holder does not run any more.
+
+        That a worker died is for the sweep of jobs to find: no clock has a say here.
+        """
         now = timezone.now()
-        free = Q(leased_by__isnull=True) | Q(lease_heartbeat__lt=now - LEASE_SILENCE)
-        changed = self.filter(free | Q(leased_by=job), pk=host_id).update(
+        free = Q(leased_by__isnull=True) | Q(leased_by=job)
+        held = self.filter(pk=host_id, leased_by__isnull=False)
+        for holder in held.exclude(leased_by__state=State.RUNNING).values_list("leased_by_id"):
+            # By its number: a filter on the holder's state would not be looked at again by
+            # PostgreSQL when two take the host at once.
+            free |= Q(leased_by=holder[0])
+        changed = self.filter(free, pk=host_id).update(
             leased_by=job, leased_at=now, lease_heartbeat=now
         )
         return changed == 1
@@ -64,16 +73,13 @@ class Host(models.Model):
 
     @property
     def is_leased(self) -> bool:
-        beat = self.lease_heartbeat
-        return self.leased_by_id is not None and (
-            beat is not None and beat > timezone.now() - LEASE_SILENCE
-        )
+        return self.leased_by_id is not None
 
     @property
     def has_agent(self) -> bool:
-        """Whether an agent reported within the last 30 s."""
+        """Whether an agent reported within the last 30 s; a time to come is none to trust."""
         beat = self.agent_heartbeat
-        return beat is not None and beat > timezone.now() - timedelta(seconds=30)
+        return beat is not None and abs(timezone.now() - beat) < AGENT_SILENCE
 
 
 class DeviceQuerySet(models.QuerySet["Device"]):

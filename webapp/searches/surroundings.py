@@ -144,6 +144,8 @@ class SearchSurroundings(_Surroundings):
             self.search.folder.put()  # another host goes on from here
         self.search.stage = event.stage
         self.search.save(update_fields=["stage", "stages"])
+        if new and event.kind == "finished":
+            jobs.note_progress(self.context.job)
         if new and not self._was_last(event):
             SearchEvent.objects.create(
                 search=self.search,

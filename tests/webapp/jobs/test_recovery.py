@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +17,9 @@ from django.utils import timezone
 from tests.conftest import ROOT
 from tests.webapp.conftest import wait_until
 from tests.webapp.jobs import kinds
-from webapp.jobs import processes, services
+from webapp.jobs import processes, services, sightings
 from webapp.jobs.choices import Fault, Kind, State
+from webapp.jobs.context import JobContext
 from webapp.jobs.handlers import HANDLERS
 from webapp.jobs.models import Job
 
@@ -88,7 +90,7 @@ def test_a_killed_worker_takes_its_work_horse_along(tmp_path: Path, start: Start
     horse = worker_of(job, claim=1)
     worker.kill()
     worker.wait()
-    wait_until(lambda: not processes.is_alive(horse), seconds=10)
+    wait_until(lambda: not processes.is_alive(horse))
     services.sweep()
     (tmp_path / "hurry").touch()
     start()
@@ -107,14 +109,49 @@ def test_after_the_last_attempt_the_job_says_so(tmp_path: Path, start: Start) ->
     assert job.reason == "its worker died in attempt 1 of 1"
 
 
-def test_a_silent_worker_elsewhere_is_given_up(tmp_path: Path) -> None:
+def test_a_silent_worker_elsewhere_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its heartbeats are seen to stand still: what its clock says decides nothing."""
+    monkeypatch.setattr(services, "SILENCE", timedelta(seconds=0.5))
     job = create(tmp_path)
     assert Job.objects.claim(job.pk, worker="another-host:17:1") is not None
-    assert services.sweep() == 0
-    old = timezone.now() - services.SILENCE - timedelta(seconds=1)
-    Job.objects.filter(pk=job.pk).update(heartbeat=old)
+    for hours in (-3, 2, -9):  # a clock that is wrong and is set, but a worker that lives
+        beat = timezone.now() + timedelta(hours=hours)
+        Job.objects.filter(pk=job.pk).update(heartbeat=beat, started=beat)
+        time.sleep(0.3)
+        assert services.sweep() == 0
+    time.sleep(0.6)
     assert services.sweep() == 1
     assert Job.objects.get(pk=job.pk).state == State.QUEUED
+
+
+def test_who_was_blind_itself_gives_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that was away kept the agent from looking as it kept the worker from writing."""
+    monkeypatch.setattr(services, "SILENCE", timedelta(seconds=0.2))
+    monkeypatch.setattr(sightings, "_BLIND_S", 1.0)
+    job = create(tmp_path)
+    assert Job.objects.claim(job.pk, worker="another-host:17:1") is not None
+    for pause, given_up in ((0.0, 0), (1.1, 0), (0.3, 1)):
+        time.sleep(pause)
+        assert services.sweep() == given_up
+
+
+def test_a_stopped_process_is_ended_and_its_job_runs_again(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "LONG_SILENCE", timedelta(seconds=0.5))
+    job = create(tmp_path)
+    start()
+    horse = worker_of(job, claim=1)
+    os.kill(pid_of(horse), signal.SIGSTOP)
+    wait_until(lambda: services.sweep() == 1)
+    wait_until(lambda: not processes.is_alive(horse))  # it would have held the host's lock
+    assert "hung for" in Job.objects.get(pk=job.pk).message
+    (tmp_path / "hurry").touch()
+    wait_until(lambda: Job.objects.get(pk=job.pk).state == State.FINISHED)
 
 
 def test_a_job_past_its_limit_is_ended(tmp_path: Path) -> None:
@@ -124,6 +161,22 @@ def test_a_job_past_its_limit_is_ended(tmp_path: Path) -> None:
     services.sweep()
     job.refresh_from_db()
     assert (job.state, job.reason) == (State.FAILED, "ran past its limit of 5 s")
+
+
+def test_a_clock_that_is_set_makes_no_job_older(tmp_path: Path) -> None:
+    """Its start moves with its heartbeats."""
+    job = create(tmp_path, limit_s=5)
+    claimed = Job.objects.claim(job.pk, worker=processes.this_process())
+    assert claimed is not None
+    long_ago = timezone.now() - timedelta(days=1)
+    Job.objects.filter(pk=job.pk).update(started=long_ago, heartbeat=long_ago)  # then it is set
+    with JobContext(claimed):
+        wait_until(lambda: Job.objects.get(pk=job.pk).heartbeat != long_ago)
+        assert services.sweep() == 0
+    job.refresh_from_db()
+    assert job.state == State.RUNNING
+    assert job.started is not None
+    assert timezone.now() - job.started < timedelta(seconds=30)
 
 
 def test_a_process_with_the_same_number_is_another_process() -> None:
@@ -140,7 +193,7 @@ def test_a_stop_on_purpose_counts_as_no_attempt(tmp_path: Path, start: Start) ->
     horse = worker_of(job, claim=1)
     worker.kill()
     worker.wait()
-    wait_until(lambda: not processes.is_alive(horse), seconds=20)
+    wait_until(lambda: not processes.is_alive(horse))
     assert services.resume_later() == 1
     job.refresh_from_db()
     assert (job.state, job.attempt, job.message) == (State.QUEUED, 1, "its worker was stopped")

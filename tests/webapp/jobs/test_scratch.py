@@ -7,14 +7,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from django.core.files.uploadhandler import TemporaryFileUploadHandler
 
 from devices import hostlock
 from tests.conftest import ROOT
+from webapp.catalog.uploads import HashingUploadHandler
 from webapp.jobs import scratch
 from webapp.jobs.processes import this_process
 
@@ -61,17 +60,18 @@ def test_a_killed_process_leaves_nothing_for_long(temporary: Path) -> None:
     assert files(temporary) == []
 
 
-def test_an_upload_whose_web_process_died_goes_after_a_day(site: Path) -> None:
-    handler = TemporaryFileUploadHandler()
+def test_an_upload_goes_when_its_web_process_is_dead_and_not_before(site: Path) -> None:
+    handler = HashingUploadHandler()
     handler.new_file("file", "model.pt", "application/octet-stream", 7)
-    left = Path(handler.file.temporary_file_path())
-    assert left.parent == site
-    assert scratch.sweep_uploads() == 0
-    os.utime(left, (0, time.time() - 25 * 3600))
+    under_way = Path(handler.file.temporary_file_path())
+    left = site / "tmpdead.upload.pt"
+    left.write_bytes(b"half of a mod")
+    assert scratch.sweep_uploads() == 0  # it may be a moment old, and not locked yet
+    for path in (under_way, left):
+        os.utime(path, (0, time.time() - 3600))  # somebody whose line is slow
     assert scratch.sweep_uploads() == 1
-    assert not left.exists()
-    with suppress(FileNotFoundError):  # Django's own clean-up comes late
-        handler.file.close()
+    assert (under_way.exists(), left.exists()) == (True, False)
+    handler.file.close()
 
 
 def test_the_hosts_lock_does_not_move_along(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,64 @@
+"""Python imports this by itself at its start: makes device processes of the fault tests' site sick.
+
+The file ``$ACTNAS_SICK`` says how, ``ILLNESS TIMES``; each device process that falls ill counts it
+down. Every other process, and all of them without that file, are as healthy as ever.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import resource
+import signal
+import sys
+import threading
+from pathlib import Path
+
+_AFTER_S = 1.0  # Python, numpy and a runtime are being loaded then
+
+
+def _hang() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _starve() -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _babble() -> None:
+    """On both streams: bytes that are no text, endless lines, progress that is no number."""
+    noise = os.urandom(2**20)
+    lines = b'{"progress": NaN, "text": "a\\u0000b\\ud800"}\n{"progress": 1e999}\n' + b"[" * 10**5
+    for stream in (1, 2):
+        for text in (noise, lines, b"\n", noise, b"\n"):
+            os.write(stream, text)
+
+
+def _lie() -> None:
+    """The result is overwritten after all was done."""
+    atexit.register(lambda: Path(sys.orig_argv[4]).write_bytes(os.urandom(4096)))
+
+
+_ILLNESSES = {
+    "hang": lambda: threading.Timer(_AFTER_S, _hang).start(),
+    "starve": lambda: threading.Timer(_AFTER_S, _starve).start(),
+    "babble": _babble,
+    "lie": _lie,
+}
+
+
+def _fall_ill() -> None:
+    order = Path(os.environ.get("ACTNAS_SICK", "/nonexistent"))
+    if sys.orig_argv[1:3] != ["-m", "devices"] or not order.exists():
+        return
+    illness, times = order.read_text().split()
+    if int(times) > 1:
+        order.write_text(f"{illness} {int(times) - 1}")
+    else:
+        order.unlink()
+    _ILLNESSES[illness]()
+
+
+_fall_ill()
