@@ -78,6 +78,16 @@ def parser() -> argparse.ArgumentParser:
     images.add_argument("--no-recalibrate", action="store_true", help="leave BatchNorm alone")
     apply.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
 
+    carried = add("bundle", "a folder that measures a model's uniform variants on another machine")
+    add_model(carried)
+    carried.add_argument("--target", required=True, action="append", metavar="T", help="repeatable")
+    carried.add_argument("--activations", default="relu,silu,hardswish,leaky_relu", metavar="A,B")
+    carried.add_argument("--data", type=Path, metavar="DATA.yaml", help="calibration images")
+    carried.add_argument("--seconds", type=float, default=60.0, help="a target's measurement")
+    carried.add_argument("--out", type=Path, required=True, metavar="DIR")
+    back = add("results", "check and show what a bundle brought back")
+    back.add_argument("folder", type=Path, metavar="DIR", help="the bundle with its results.json")
+
     remote.add_arguments(
         commands.add_parser("remote", help="use a site", description="use a site of ours")
     )

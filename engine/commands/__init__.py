@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from engine.commands import apply, inspect, measure, remote, search, targets
+from engine.commands import apply, bundle, inspect, measure, remote, search, targets
 from engine.commands.inputs import Outcome
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
@@ -17,5 +17,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Outcome]] = {
     "measure": measure.run,
     "search": search.run,
     "apply": apply.run,
+    "bundle": bundle.run,
+    "results": bundle.results,
     "remote": remote.run,
 }

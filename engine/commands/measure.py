@@ -74,10 +74,11 @@ def run(options: argparse.Namespace) -> Outcome:
         "assignments": {name: document_of(a) for name, a in named.items()},
         "result": result.model_dump(),
     }
-    return document, lambda: _show_measured(result)
+    return document, lambda: show_measured(result)
 
 
-def _show_measured(result: MeasureResult) -> None:
+def show_measured(result: MeasureResult) -> None:
+    """A table of the arms, and the notes."""
     from rich.console import Console
     from rich.table import Table
 

@@ -299,3 +299,33 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert err.count("\n") == 1
     assert message in err
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_bundle_is_carried_away_and_its_results_are_held_against_it(
+    abd_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bundle"
+    command = ["bundle", abd_checkpoint, *SMALL, "--activations", "relu,silu", "--seconds", 3]
+    asked = document(*command, "--target", "cpu-onnxruntime-fp32", "--out", folder)
+    (job,) = asked["jobs"]
+    assert actnas(*command, "--target", "cpu-onnxruntime-fp32", "--out", folder)[::2] == (
+        2,
+        f"actnas: {folder} exists; name a folder that does not\n",
+    )
+    status, _, said = actnas("results", folder)
+    assert (status, said) == (2, "actnas: results.json cannot be read: No such file or directory\n")
+    run = subprocess.run([sys.executable, str(folder / "run.py")], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    back = document("results", folder)
+    (result,) = back["results"]
+    names = [arm["name"] for arm in result["arms"]]
+    assert names == ["original", "original again", "uniform:relu"]
+    assert (back["failed"], back["missing"]) == ([], [])
+    assert result["noise"]["source"] == "lease"
+    assert "uniform:relu" in actnas("results", folder)[1]
+
+    content = json.loads((folder / "results.json").read_text())
+    content["returned"][0]["sha256"] = "0" * 64
+    (folder / "results.json").write_text(json.dumps(content))
+    assert "which this bundle has not" in actnas("results", folder)[2]
+    assert job["target"] == "cpu-onnxruntime-fp32"

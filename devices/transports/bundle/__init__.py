@@ -6,9 +6,26 @@ command. ``run`` is that command. ``read`` and ``check`` judge what comes back.
 
 from __future__ import annotations
 
-from devices.transports.bundle.documents import Bundle, BundledJob, Results, Returned
-from devices.transports.bundle.reading import check, read
+from devices.transports.bundle.documents import (
+    RESULTS,
+    Bundle,
+    BundledJob,
+    Results,
+    Returned,
+)
+from devices.transports.bundle.reading import check, manifest, read
 from devices.transports.bundle.running import run
 from devices.transports.bundle.writing import write
 
-__all__ = ["Bundle", "BundledJob", "Results", "Returned", "check", "read", "run", "write"]
+__all__ = [
+    "RESULTS",
+    "Bundle",
+    "BundledJob",
+    "Results",
+    "Returned",
+    "check",
+    "manifest",
+    "read",
+    "run",
+    "write",
+]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from devices import HARNESS_VERSION, statistics, targets
 from devices.errors import BadRequest
 from devices.protocol import MeasureJob, MeasureResult
-from devices.transports.bundle.documents import Results
+from devices.transports.bundle.documents import MANIFEST, Bundle, Results
 
 MAX_BYTES = 64 << 20
 
@@ -40,6 +40,20 @@ def read(path: Path) -> Results:
             f"version {HARNESS_VERSION} is accepted"
         )
     return results
+
+
+def manifest(folder: Path) -> Bundle:
+    """What the bundle in ``folder`` asks for.
+
+    Raises:
+        BadRequest: there is none.
+    """
+    try:
+        return Bundle.model_validate_json((folder / MANIFEST).read_bytes())
+    except OSError as error:
+        raise BadRequest(f"{folder} holds no bundle: {error.strerror}") from None
+    except ValidationError as error:
+        raise BadRequest(f"{folder / MANIFEST}: {error.errors()[0]['msg']}") from None
 
 
 def check(result: MeasureResult, job: MeasureJob) -> None:

@@ -6,15 +6,13 @@ import sys
 import time
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from devices import HARNESS_VERSION, noise
-from devices.errors import BadRequest, DeviceError
+from devices.errors import DeviceError
 from devices.files import atomic
 from devices.protocol import File, MeasureJob, MeasureResult
 from devices.transports import local
-from devices.transports.bundle.documents import MANIFEST, RESULTS, Bundle, Results, Returned
-from devices.transports.bundle.reading import read
+from devices.transports.bundle.documents import RESULTS, Results, Returned
+from devices.transports.bundle.reading import manifest, read
 
 _TIMEOUT_S = 3600.0
 
@@ -27,7 +25,7 @@ def run(folder: Path) -> int:
     Raises:
         BadRequest: ``folder`` holds no bundle, or results of something else.
     """
-    bundle = _manifest(folder)
+    bundle = manifest(folder)
     kept = folder / RESULTS
     done = {one.sha256: one for one in read(kept).returned if one.result} if kept.exists() else {}
     for number, bundled in enumerate(bundle.jobs, start=1):
@@ -58,15 +56,6 @@ def _measured(digest: str, job: MeasureJob) -> Returned:
         print(f"  failed: {error}", file=sys.stderr, flush=True)
         return Returned(sha256=digest, error=str(error), kind=type(error).__name__)
     return Returned(sha256=digest, result=result)
-
-
-def _manifest(folder: Path) -> Bundle:
-    try:
-        return Bundle.model_validate_json((folder / MANIFEST).read_bytes())
-    except OSError as error:
-        raise BadRequest(f"{folder} holds no bundle: {error.strerror}") from None
-    except ValidationError as error:
-        raise BadRequest(f"{folder / MANIFEST}: {error.errors()[0]['msg']}") from None
 
 
 def _here(job: MeasureJob, folder: Path) -> MeasureJob:
