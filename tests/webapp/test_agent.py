@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -75,6 +76,26 @@ def test_it_follows_the_pool_and_restarts_the_dead(agent: psutil.Popen) -> None:
     agent.terminate()
     agent.wait(timeout=60)
     wait_until(lambda: not any(alive(worker) for worker in workers))
+
+
+def test_it_may_leave_the_devices_to_another_and_shows_that_it_lives(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    ensure_local(host_name="here", cpu_model="Test CPU")
+    beat = tmp_path / "agent.beat"
+    command = [sys.executable, "manage.py", "agent", "--host", "here"]
+    command += ["--queues", "deliver", "--no-devices"]
+    shown = {**environment, "ACTNAS_AGENT_BEAT": str(beat)}
+    process = psutil.Popen(command, cwd=ROOT, env=shown)
+    try:
+        wait_until(lambda: set(served(process)) == {"deliver"}, seconds=30)
+        wait_until(beat.exists, seconds=10)
+        before = beat.stat().st_mtime_ns
+        wait_until(lambda: beat.stat().st_mtime_ns > before, seconds=20)
+        assert set(served(process)) == {"deliver"}
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def test_workers_end_when_their_agent_is_killed(agent: psutil.Popen) -> None:
