@@ -20,10 +20,13 @@ from tests.webapp.test_validation import YAML_BAIT, zipped
 from webapp import environment as env
 from webapp.catalog import services as catalog
 from webapp.catalog.choices import UploadState
-from webapp.jobs.choices import State
+from webapp.jobs.choices import Kind, State
+from webapp.jobs.context import JobContext
+from webapp.jobs.models import Job
 from webapp.leaderboard import snapshots
 from webapp.leaderboard.models import Entry
-from webapp.searches.models import SearchRequest
+from webapp.searches import surroundings
+from webapp.searches.models import SearchRequest, Training
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,6 +110,25 @@ def test_a_snapshot_is_exported_and_rewritten(
         got = Client().get(f"/snapshots/{kept.pk}/entries.csv")
         assert b"Tea party" in b"".join(got.streaming_content)  # type: ignore[attr-defined]
         snapshots.export_again(kept)
+
+
+def test_a_checkpoint_reaches_other_hosts(
+    remote: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job.objects.create(kind=Kind.TRAIN, queue="train")
+    training = Training.objects.create(hash="ab" * 8, title="adapt", spec={}, job=job)
+    services = surroundings.TrainingSurroundings(JobContext(job), training)
+    checkpoint = training.path / "adapt-checkpoint.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"epoch 1")
+    services.pause_point()
+    assert training.folder.stored() == {}  # not after every batch
+    monkeypatch.setattr(surroundings, "_PUT_EVERY_S", 0.0)
+    services.pause_point()
+    checkpoint.write_bytes(b"epoch 2, never stored")
+    settings.FOLDERS = tmp_path / "another-host"
+    training.folder.fetch()
+    assert (training.path / "adapt-checkpoint.pt").read_bytes() == b"epoch 1"
 
 
 def test_everything_of_an_account_goes(people: People, remote: str, s3_server: str) -> None:
