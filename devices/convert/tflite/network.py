@@ -161,6 +161,9 @@ class _Reader:
             operands=tuple(self.constants.get(name) for name in node.input),
             attributes={a.name: helper.get_attribute_value(a) for a in node.attribute},
         )
+        batch = self.shapes[names[0]][0]
+        if node.op_type in _ANYWHERE and batch != 1:
+            raise NotOnNpu(f"it works on a batch of {batch}")
         shapes = operator.shapes(layer, [self.shapes[name] for name in names])
         self.shapes.update(zip(layer.outputs, shapes, strict=True))
         self.layers.append(layer)

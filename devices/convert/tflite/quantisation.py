@@ -38,13 +38,24 @@ class Quantisation:
 LOGISTIC_OUTPUT = Quantisation(1 / 256, -128)
 
 
-def weights(values: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric int8 weights and one scale per entry of ``axis``."""
+def weights(
+    values: NDArray[np.float32], axis: int, least: NDArray[np.float32] | float = 0.0
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8 weights and one scale per entry of ``axis``, none below ``least``."""
     others = tuple(i for i in range(values.ndim) if i != axis)
     scales = (np.maximum(np.abs(values).max(others), 1e-9) / 127).astype(np.float32)
+    scales = np.maximum(scales, least).astype(np.float32)
     shape = [1] * values.ndim
     shape[axis] = -1
     return np.clip(np.round(values / scales.reshape(shape)), -127, 127).astype(np.int8), scales
+
+
+def least_scales(bias: NDArray[np.float32], source: Quantisation) -> NDArray[np.float32]:
+    """Below these scales of the weights a channel's bias does not fit into int32.
+
+    It happens where a layer sees next to nothing, and its weights then matter as little.
+    """
+    return (np.abs(bias) / (2.0**30 * source.scale)).astype(np.float32)
 
 
 def bias(values: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.int32]:

@@ -129,7 +129,7 @@ def _constants(
     if source is None:
         weights = writer.constant(f"{output}#weights", values)
         return [weights, writer.constant(f"{output}#bias", bias.astype(np.float32))]
-    integers, scales = quantisation.weights(values, axis)
+    integers, scales = quantisation.weights(values, axis, quantisation.least_scales(bias, source))
     steps = (scales * source.scale).astype(np.float32)
     return [
         writer.constant(f"{output}#weights", integers, scales=scales, axis=axis),

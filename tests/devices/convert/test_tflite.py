@@ -236,6 +236,28 @@ def test_a_form_that_tflite_would_compute_otherwise_is_refused(
         tflite.convert(net.model(net.conv("last", x, (4, 4))), lowering="tflite")
 
 
+def test_a_bias_beside_next_to_nothing_is_kept() -> None:
+    """A layer that sees values of 1e-9 would need steps in which its bias overflows int32."""
+    net = Net(1, 3, 16, 16)
+    x = net.conv("conv0", "images", (3, 4))
+    (x,) = net.op("Mul", "faint", x, net.constant("tiny", np.array(1e-9, np.float32)))
+    model = net.model(net.conv("last", x, (4, 5), kernel=1))
+    images = _images(model)
+    (got,) = _run_tflite(
+        tflite.convert(model, lowering="tflite", images=images).content, _float(images)
+    )
+    wanted = _run_onnx(model, ["last"], _float(images))["last"]
+    np.testing.assert_allclose(got, wanted, atol=0.01 * np.abs(wanted).max())
+
+
+def test_a_convolution_of_a_batch_is_refused() -> None:
+    net = Net(1, 4, 16, 16)
+    sizes = net.constant("sizes", np.array([4, 4, 8, 8], np.int64))
+    (x,) = net.op("Reshape", "parts", net.conv("conv0", "images", (4, 4)), sizes)
+    with pytest.raises(Unsupported, match=r"Conv \(node last\).*a batch of 4"):
+        tflite.convert(net.model(net.conv("last", x, (4, 4))), lowering="tflite")
+
+
 def test_it_refuses_an_image_of_open_size() -> None:
     model = small_nets.two_convolutions()
     model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"

@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
 from ai_edge_litert.interpreter import Interpreter
-from ultralytics.nn.tasks import DetectionModel
 
 from devices import graph, targets
 from devices.convert import tflite
@@ -270,33 +268,6 @@ def test_a_calibrated_detector_gives_boxes_and_scores(
         assert np.corrcoef(got[0, 4:, sure].ravel(), wanted[0, 4:, sure].ravel())[0, 1] > 0.8
     session.close()
     fp32.close()
-
-
-@pytest.mark.parametrize("family", ["yolov5n", "yolo11n"])
-def test_other_families_run_whole_on_every_ethos_u(family: str, tmp_path: Path) -> None:
-    """Depthwise convolutions and attention (YOLO11n); no operator is left to the CPU."""
-    torch.manual_seed(0)
-    net = DetectionModel(f"{family}.yaml", nc=5, verbose=False)
-    path = tmp_path / "detector.onnx"
-    export.export(net.eval(), path, imgsz=96, names={i: str(i) for i in range(5)})
-    images = np.random.default_rng(0).integers(0, 256, (2, 3, 96, 96), np.uint8)
-    model = onnx.load(path)
-    converted = tflite.convert(model, lowering="tflite", images=images)
-    assert converted.calibrated
-    assert len(converted.network.outputs) == 6
-    convolutions = sum(layer.kind == "Conv" for layer in converted.network.layers)
-    fixed_one = 1  # the host keeps the expectation of the box distribution
-    assert convolutions + fixed_one == sum(node.op_type == "Conv" for node in model.graph.node)
-    (tmp_path / "model.tflite").write_bytes(converted.content)
-    for target in (t for t in targets.TARGETS if t.runtime == "ethos_u"):
-        figure = EthosU().estimate(tmp_path / "model.tflite", model=path, target=target)
-        assert [time.site for time in figure.profile[:-1]] == _sites(path)
-        assert sum(time.ms for time in figure.profile) == pytest.approx(figure.latency_ms)
-    session = EthosU().open(tmp_path / "model.tflite", threads=1)
-    image = images[:1].astype(np.float32) / np.float32(255)
-    (wanted,) = get(targets.get("cpu-onnxruntime-fp32")).open(path, threads=1).run(image)
-    (got,) = session.run(image)
-    assert np.median(np.abs(got - wanted)[0, :4]) < 2  # pixels
 
 
 def test_an_uncalibrated_file_is_not_run(tmp_path: Path) -> None:
