@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -20,10 +20,14 @@ PACKAGES = ("torch", "ultralytics", "onnxruntime", "openvino", "ethos-u-vela", "
 
 
 class Rows:
-    """The rows under ``folder``; ``add`` makes one only if it is not there."""
+    """The rows under ``folder``; ``add`` makes one only if it is not there.
 
-    def __init__(self, folder: Path) -> None:
+    ``packages`` are those whose versions move the figures.
+    """
+
+    def __init__(self, folder: Path, *, packages: Sequence[str] = PACKAGES) -> None:
         self.folder = folder
+        self.packages = packages
 
     def add(self, kind: str, inputs: Document, make: Callable[[], Document]) -> Document:
         """The row of ``inputs``: {"kind", "inputs", "values", "machine", "versions", "at"}."""
@@ -35,7 +39,7 @@ class Rows:
             "inputs": inputs,
             "values": make(),
             "machine": machine(),
-            "versions": versions(),
+            "versions": versions(self.packages),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         path = self._path(kind, inputs)
@@ -49,6 +53,10 @@ class Rows:
         """The row of ``inputs``, or None if it was never made."""
         path = self._path(kind, inputs)
         return json.loads(path.read_text()) if path.exists() else None
+
+    def forget(self, kind: str, inputs: Document) -> None:
+        """Remove the row of ``inputs``, if there is one: it is made anew."""
+        self._path(kind, inputs).unlink(missing_ok=True)
 
     def of(self, kind: str) -> list[Document]:
         """All rows of a kind, in an order that does not depend on when they were made."""
@@ -68,6 +76,6 @@ def machine() -> Document:
     }
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """The packages that move a figure."""
-    return {name: metadata.version(name) for name in PACKAGES}
+    return {name: metadata.version(name) for name in packages}

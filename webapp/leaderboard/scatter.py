@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypedDict
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from webapp.leaderboard.models import Entry
 from webapp.leaderboard.rows import bound
-from webapp.ui.svg.mix import colour, counts
+from webapp.ui.svg.mix import colour
 
 MOST_POINTS = 200
 FIELDS = (
+    "pk",
     "name",
     "arm",
     "latency_ms",
@@ -50,26 +53,30 @@ def pareto(rows: Sequence[tuple[float, float]]) -> set[int]:
     return best
 
 
-def points(entries: Iterable[Entry]) -> list[Point]:
+def points(entries: QuerySet[Entry]) -> list[Point]:
     """A point an entry: latency in ms against mAP50-95, both with their 95 % intervals."""
-    rows = list(entries)
-    best = pareto([(row.latency_ms, row.map50_95) for row in rows])
-    return [_point(row, pareto=index in best) for index, row in enumerate(rows)]
+    rows = list(entries.values(*FIELDS))
+    best = pareto([(row["latency_ms"], row["map50_95"]) for row in rows])
+    address = reverse("leaderboard:entry", args=["ENTRY"])  # one look-up for all of them
+    return [
+        _point(row, url=address.replace("ENTRY", row["pk"]), pareto=index in best)
+        for index, row in enumerate(rows)
+    ]
 
 
-def _point(entry: Entry, *, pareto: bool) -> Point:
+def _point(row: dict[str, Any], *, url: str, pareto: bool) -> Point:
     # The interval of the ratio, on the latency's scale: the baseline is a fixed divisor.
-    scale = entry.latency_ms / entry.ratio
-    most_used = counts(list(entry.assignment.values()))
+    scale = row["latency_ms"] / row["ratio"]
+    most_used = Counter(row["assignment"].values()).most_common(1)
     return {
-        "x": entry.latency_ms,
-        "xLow": bound(entry.ratio_low, entry.ratio) * scale,
-        "xHigh": bound(entry.ratio_high, entry.ratio) * scale,
-        "y": entry.map50_95,
-        "yLow": bound(entry.map_low, entry.map50_95),
-        "yHigh": bound(entry.map_high, entry.map50_95),
-        "label": f"{entry.name}, {entry.arm}",
-        "url": reverse("leaderboard:entry", args=[entry.pk]),
+        "x": row["latency_ms"],
+        "xLow": bound(row["ratio_low"], row["ratio"]) * scale,
+        "xHigh": bound(row["ratio_high"], row["ratio"]) * scale,
+        "y": row["map50_95"],
+        "yLow": bound(row["map_low"], row["map50_95"]),
+        "yHigh": bound(row["map_high"], row["map50_95"]),
+        "label": f"{row['name']}, {row['arm']}",
+        "url": url,
         "colour": colour(most_used[0][0]) if most_used else colour(""),
         "pareto": pareto,
     }

@@ -34,6 +34,8 @@ from webapp.leaderboard.selection import Selection, current, rankings
 from webapp.ui.people import signed_in
 
 PAGE = 25
+# Documents that no list shows: to read them costs more than all the rest of a page.
+_NOT_LISTED = ("arms", "files", "notes", "detector__names", "detector__original")
 
 
 @require_safe
@@ -48,7 +50,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _index(request: HttpRequest, selection: Selection) -> HttpResponse:
     listed = selection.entries()
-    whole = listed.select_related("owner", "detector").defer("arms", "files")
+    whole = listed.select_related("owner", "detector").defer(*_NOT_LISTED)
     cursors = {name: request.GET.get(name, "") for name in ("after", "before")}
     try:
         page = paging.page(whole, order=selection.order, size=PAGE, **cursors)
@@ -58,7 +60,7 @@ def _index(request: HttpRequest, selection: Selection) -> HttpResponse:
     drawn = []
     if selection.ranking is not None and page.previous is None:
         first = Entry.objects.filter(pk__in=listed.values("pk")[: scatter.MOST_POINTS])
-        drawn = scatter.points(first.only(*scatter.FIELDS).order_by("ratio", "pk"))
+        drawn = scatter.points(first.order_by("ratio", "pk"))
     context = {
         "selection": selection,
         "page": page,

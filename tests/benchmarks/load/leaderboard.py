@@ -1,0 +1,255 @@
+"""The leaderboard with ten thousand to a million entries, and what publishing one more costs."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Any
+
+import psutil
+
+from tests.benchmarks.load import clients
+from tests.benchmarks.load.servers import THREADS, WORKERS, Site
+from tests.benchmarks.numbers import Number
+from tests.benchmarks.rows import Rows
+
+SEED = 6
+FAMILIES = ("YOLOv8n", "yolov5n", "YOLO11n", "YOLOv6n", "YOLOv10n")
+SIZES = (10_000, 100_000, 1_000_000)
+SECONDS = 10.0
+PAGES = ("kept", "first", "deep", "filter", "text")
+CACHED_MS, UNCACHED_MS = 50.0, 150.0
+FIRST_BYTE_S, FLAT_MIB = 1.0, 32.0
+STREAM_S = 45.0  # a stream is read for so long at most
+
+
+def missing(rows: Rows, sizes: tuple[int, ...]) -> list[int]:
+    """The sizes without all of their rows."""
+    return [n for n in sizes if rows.find("leaderboard", inputs(n)) is None]
+
+
+def inputs(entries: int) -> dict[str, Any]:
+    return {
+        "entries": entries,
+        "clients": clients.CLIENTS,
+        "seconds": SECONDS,
+        "workers": WORKERS,
+        "threads": THREADS,
+        "seed": SEED,
+    }
+
+
+def run(rows: Rows, site: Site, sizes: tuple[int, ...]) -> None:
+    """Adds the rows that are missing; the process must see the database of ``site``."""
+    from tests.benchmarks.load import entries as made
+
+    wanted = missing(rows, sizes)
+    if not wanted:
+        return
+    made.prepare()
+    for n in wanted:
+        rows.add("leaderboard", inputs(n), lambda n=n: _measure(site, n))
+
+
+def _measure(site: Site, n: int) -> dict[str, Any]:
+    from tests.benchmarks.load import entries as made
+
+    begun = time.monotonic()
+    made.fill(n)
+    print(f"{n:,} entries after {time.monotonic() - begun:.0f} s", flush=True)
+    signed_in = {"Cookie": f"sessionid={_session()}"}
+    addresses = _addresses()
+    found: dict[str, Any] = {"filled_s": round(time.monotonic() - begun, 1), "pages": {}}
+    for name in PAGES:
+        headers = {} if name == "kept" else signed_in  # what a signed-in reader sees is not kept
+        clients.once(site, addresses[name][:60], headers=headers)  # warm, or kept
+        found["pages"][name] = clients.ask(site, addresses[name], seconds=SECONDS, headers=headers)
+        at = found["pages"][name]
+        print(
+            f"  {name}: p50 {at['percentiles_ms'][50]} p95 {at['percentiles_ms'][95]} ms, "
+            f"{at['requests_s']}/s, {at['cpu_ms_a_request']} ms of processor",
+            flush=True,
+        )
+    found["stream"] = _stream(site)
+    print(f"  stream: {found['stream']}", flush=True)
+    found["publish"] = _publish()
+    print(f"  publish: {found['publish']}", flush=True)
+    found["database_mib"] = _database_mib()
+    return found
+
+
+def _session() -> str:
+    """The session key of a reader who is signed in."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    client = Client()
+    client.force_login(User.objects.get(username="user-1"))
+    return str(client.cookies["sessionid"].value)
+
+
+def _addresses() -> dict[str, list[str]]:
+    """What is asked for, of all rankings by their size, and of the wide list."""
+    from webapp import paging
+    from webapp.leaderboard.models import Entry
+    from webapp.leaderboard.selection import SORTS, rankings
+
+    dice = random.Random(1)
+    known = rankings()
+    weights = [ranking.entries for ranking in known]
+
+    def where(name: str) -> str:
+        ranking = dice.choices(known, weights)[0]
+        return f"?target={ranking.target}&ranking={ranking.key}&sort={name}"
+
+    sorts = list(SORTS)
+    wide = [name for name in sorts if name != "rank"]
+    first = [f"/{where(dice.choice(sorts))}" for _ in range(160)]
+    first += [f"/?target=all&sort={dice.choice(wide)}" for _ in range(40)]
+    deep = []
+    for _ in range(200):
+        everywhere = dice.random() < 0.2
+        name = dice.choice(wide if everywhere else sorts)
+        order = SORTS[name][1]
+        rows = Entry.objects.listed()
+        ranking = dice.choices(known, weights)[0]
+        if not everywhere:
+            rows = rows.filter(ranking=ranking)
+        # Any row is the end of some page; a random id is found by the primary key.
+        row = rows.filter(pk__gte=f"{dice.getrandbits(48):012x}").order_by("pk").first()
+        if row is None:
+            continue
+        place = "?target=all" if everywhere else f"?target={ranking.target}&ranking={ranking.key}"
+        deep.append(f"/{place}&sort={name}&after={paging.cursor_of(row, order)}")
+    filtered = [
+        f"/{where(dice.choice(sorts))}&family={dice.choice(FAMILIES)}{dice.choice(('', '&met=1'))}"
+        for _ in range(160)
+    ]
+    filtered += [f"/?target=all&precision={dice.choice(('int8', 'fp32'))}" for _ in range(40)]
+    words = ("gryphon", "hare", "user-17", "dormouse 1234", "jabberwock")
+    text = [f"/{where('rank')}&q={dice.choice(words).replace(' ', '+')}" for _ in range(50)]
+    kept = sorted(set(first))[:60]
+    return {"kept": kept, "first": first, "deep": deep, "filter": filtered, "text": text}
+
+
+def _stream(site: Site) -> dict[str, Any]:
+    """The list of everything as CSV: when its first byte came, and the largest web process."""
+    import http.client
+
+    before = [_rss_mib(worker) for worker in site.web_workers()]
+    peak = max(before)
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.1):
+            peak = max(peak, *(_rss_mib(worker) for worker in site.web_workers()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    connection = http.client.HTTPConnection(*site.address, timeout=60)
+    begun = time.monotonic()
+    connection.request("GET", "/entries.csv?target=all")
+    answer = connection.getresponse()
+    answer.read(1)
+    first = time.monotonic() - begun
+    lines, octets = 0, 1
+    while time.monotonic() - begun < STREAM_S and (block := answer.read(65536)):
+        lines += block.count(b"\n")
+        octets += len(block)
+    spent = time.monotonic() - begun
+    connection.close()
+    done.set()
+    watcher.join()
+    return {
+        "first_byte_s": round(first, 3),
+        "rows": lines,
+        "seconds": round(spent, 2),
+        "mib": round(octets / 2**20, 1),
+        "rss_before_mib": round(max(before), 1),
+        "rss_peak_mib": round(peak, 1),
+    }
+
+
+def _publish() -> list[dict[str, float]]:
+    """Seconds to publish one more entry, in a large, a middling and a small ranking."""
+    from webapp.ids import new_id
+    from webapp.leaderboard import ranking
+    from webapp.leaderboard.models import Entry, Ranking
+
+    known = list(Ranking.objects.filter(entries__gt=1).order_by("-entries"))
+    found = []
+    for place in (known[0], known[len(known) // 2], known[-5]):
+        rows = Entry.objects.filter(ranking=place).order_by("rank")
+        for share in (0.1, 0.5):  # how far down it enters
+            entry = rows[int(share * place.entries)]
+            entry.pk, entry.arm, entry.rank = new_id(), f"again:{new_id()}", None
+            begun = time.monotonic()
+            entry.save(force_insert=True)
+            ranking.enter(entry)
+            found.append(
+                {
+                    "entries": place.entries,
+                    "share": share,
+                    "seconds": round(time.monotonic() - begun, 4),
+                    "beaten": rows.filter(rank__gt=entry.rank).count(),
+                }
+            )
+    return found
+
+
+def _database_mib() -> dict[str, float]:
+    from django.db import connection
+
+    asked = "SELECT pg_relation_size('leaderboard_entry'), pg_indexes_size('leaderboard_entry')"
+    with connection.cursor() as cursor:
+        cursor.execute(asked)
+        table, indexes = cursor.fetchone()
+    return {"table": round(table / 2**20, 1), "indexes": round(indexes / 2**20, 1)}
+
+
+def _rss_mib(process: psutil.Process) -> float:
+    return float(process.memory_info().rss) / 2**20
+
+
+def numbers(rows: Rows) -> list[Number]:
+    """p95 of each page at the largest size, and the stream, from the rows."""
+    largest = max(SIZES)
+    row = rows.find("leaderboard", inputs(largest))
+    found = []
+    for name in ("kept", "first", "deep", "filter"):
+        bound = CACHED_MS if name == "kept" else UNCACHED_MS
+        at = None if row is None else row["values"]["pages"][name]
+        found.append(
+            Number(
+                f"leaderboard_p95_{name}",
+                "ms",
+                ("<=", bound),
+                None if at is None else at["percentiles_ms"][95],
+                None if at is None else tuple(at["p95_interval_ms"]),
+                ""
+                if at is None
+                else f"{largest:,} entries, {at['requests_s']} requests/s, "
+                f"{at['cpu_ms_a_request']} ms of processor each, "
+                f"load average before {at['load_1min_before']}",
+            )
+        )
+    stream = None if row is None else row["values"]["stream"]
+    growth = None if stream is None else stream["rss_peak_mib"] - stream["rss_before_mib"]
+    return [
+        *found,
+        Number(
+            "export_first_byte",
+            "s",
+            ("<=", FIRST_BYTE_S),
+            None if stream is None else stream["first_byte_s"],
+        ),
+        Number(
+            "export_memory_growth",
+            "MiB",
+            ("<=", FLAT_MIB),
+            growth,
+            note="" if stream is None else f"{stream['rows']:,} rows in {stream['seconds']} s",
+        ),
+    ]
