@@ -3,6 +3,7 @@
 # make test     the suite without the slow tests; make test-all runs everything
 # make test-gpu the tests that need a CUDA GPU and its runtimes (pip install -e .[gpu])
 # make bench-engine   what the engine reaches, into docs/benchmarks (hours; adds what is missing)
+# make bench-load     the site with a million entries, uploads and a long queue (half an hour)
 # make images   the images of devices for ONNX Runtime, OpenVINO and Ethos-U; make images-all every one
 # make lint     ruff, mypy, import-linter
 
@@ -16,7 +17,8 @@ ARGS ?=
 export YOLO_OFFLINE := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo serve test test-slow test-all test-gpu bench-engine images images-all lint format clean
+.PHONY: help setup demo serve test test-slow test-all test-gpu bench-engine bench-load
+.PHONY: images images-all lint format clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -45,6 +47,9 @@ test-gpu: setup
 
 bench-engine: setup
 	@exec $(BIN)/python -m tests.benchmarks.engine $(ARGS)
+
+bench-load: setup
+	@exec $(BIN)/python -m tests.benchmarks.load $(ARGS)
 
 images: setup
 	@$(BIN)/python -m tools.images $(ARGS)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
-import traceback
+from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -66,36 +65,26 @@ def _run(part: ModuleType, rows: Rows, sizes: tuple[int, ...]) -> None:
     Raises:
         SystemExit: it did not end well.
     """
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGTERM, _stop)  # what the site started is ended on the way out
-        os._exit(_measured(part, rows, sizes))
+    process = get_context("fork").Process(target=_measured, args=(part, rows, sizes))
+    process.start()
     try:
-        _, status = os.waitpid(child, 0)
+        process.join()
     except BaseException:
-        os.kill(child, signal.SIGTERM)
-        os.waitpid(child, 0)
+        process.terminate()
+        process.join()
         raise
-    if status:
+    if process.exitcode:
         raise SystemExit(f"bench-load: {part.__name__.rpartition('.')[2]} did not end well")
 
 
-def _measured(part: ModuleType, rows: Rows, sizes: tuple[int, ...]) -> int:
-    """Measure in this process; its exit status."""
-    try:
-        with site(NO_LIMITS) as running:
-            os.environ.update(running.environment)
-            import django
+def _measured(part: ModuleType, rows: Rows, sizes: tuple[int, ...]) -> None:
+    signal.signal(signal.SIGTERM, _stop)  # what the site started is ended on the way out
+    with site(NO_LIMITS) as running:
+        os.environ.update(running.environment)
+        import django
 
-            django.setup()
-            part.run(rows, running, sizes)
-    except SystemExit as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Exception:  # the process ends here: nobody else would say what it was
-        traceback.print_exc()
-        return 1
-    return 0
+        django.setup()
+        part.run(rows, running, sizes)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

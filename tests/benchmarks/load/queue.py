@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import statistics
 import tempfile
@@ -64,7 +65,7 @@ def _measure(site: Site) -> dict[str, Any]:
         os.environ[simulated.LOG] = folder
         workers = [_fork(queue) for queue in queues]
         try:
-            begun = time.monotonic()
+            begun, before = time.monotonic(), _children_s() + site.cpu_s()
             late = _late(users, queues)
             while time.monotonic() - begun < MOST_S and Job.objects.alive().exists():
                 time.sleep(1.0)
@@ -74,6 +75,7 @@ def _measure(site: Site) -> dict[str, Any]:
                 os.kill(pid, signal.SIGKILL)
             for pid in workers:
                 os.waitpid(pid, 0)
+            cpu = _children_s() + site.cpu_s() - before
         lines = [
             json.loads(line)
             for path in Path(folder).iterdir()
@@ -86,6 +88,7 @@ def _measure(site: Site) -> dict[str, Any]:
         "seconds": round(spent, 1),
         "jobs_s": round(len(lines) / spent, 1),
         "states": dict(states),
+        "cpu_ms_a_job": round(1000 * cpu / max(1, len(lines)), 2),
         "runs": len(lines),
         "run_twice": len(lines) - len({line["job"] for line in lines}),
         "double_leases": _overlaps(lines),
@@ -95,6 +98,12 @@ def _measure(site: Site) -> dict[str, Any]:
     }
     print(f"  queue: {found}", flush=True)
     return found
+
+
+def _children_s() -> float:
+    """Processor seconds of the workers that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _people() -> list[Any]:
