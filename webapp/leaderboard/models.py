@@ -32,7 +32,7 @@ _ORDERS_INSIDE = {
     "loss": ["loss"],
     "memory": ["memory_ratio"],
     "age": ["created"],
-    "family": ["family"],
+    "family": ["family", "met"],
     "model": ["detector"],
 }
 _ORDERS_OF_ALL = ["ratio", "latency_ms", "map50_95", "loss", "memory_ratio", "created"]
@@ -140,6 +140,7 @@ class Entry(models.Model):
     # The file.
     assignment = models.JSONField(help_text="{site: activation} in site order")
     assignment_hash = models.CharField(max_length=12)
+    mix = models.TextField(help_text="the activation of each site, input first, as lists draw it")
     file = models.CharField(max_length=300, help_text="relative to the search's folder")
     file_sha256 = models.CharField(max_length=64)
     files = models.JSONField(default=dict, help_text="{download name: path in the search's folder}")
@@ -173,6 +174,9 @@ class Entry(models.Model):
         max_length=30, help_text="kind of the engine's verdict: mix, uniform ..."
     )
     sentence = models.TextField(help_text="the verdict with its numbers")
+    met = models.BooleanField(
+        default=False, help_text="whether it keeps its search's limits and reaches its goal"
+    )
     is_choice = models.BooleanField(default=True, help_text="whether the verdict names this arm")
     arms = models.JSONField(default=list, help_text="every arm of the search, as in result.json")
     notes = models.JSONField(default=list)

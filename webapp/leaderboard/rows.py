@@ -50,7 +50,7 @@ class Row:
     @cached_property
     def activations(self) -> list[str]:
         """The activation of every site, in site order."""
-        return [self.entry.assignment[path] for path in site_order(self.entry)]
+        return self.entry.mix.split()
 
     @property
     def counts(self) -> list[tuple[str, str, int]]:

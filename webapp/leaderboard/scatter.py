@@ -25,7 +25,7 @@ FIELDS = (
     "map50_95",
     "map_low",
     "map_high",
-    "assignment",
+    "mix",
 )
 
 
@@ -67,7 +67,7 @@ def points(entries: QuerySet[Entry]) -> list[Point]:
 def _point(row: dict[str, Any], *, url: str, pareto: bool) -> Point:
     # The interval of the ratio, on the latency's scale: the baseline is a fixed divisor.
     scale = row["latency_ms"] / row["ratio"]
-    most_used = Counter(row["assignment"].values()).most_common(1)
+    most_used = Counter(row["mix"].split()).most_common(1)
     return {
         "x": row["latency_ms"],
         "xLow": bound(row["ratio_low"], row["ratio"]) * scale,

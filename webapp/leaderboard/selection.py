@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from devices.targets import TARGETS, Target
 from webapp import paging
@@ -174,7 +174,7 @@ class Selection:
         if self.precision:
             rows = rows.filter(ranking__in=[r.pk for r in self._fitting()])
         if self.met:
-            rows = rows.filter(_limits_met())
+            rows = rows.filter(met=True)
         if self.text:
             words = Q()
             for word in self.text.split():
@@ -221,16 +221,3 @@ class Selection:
         """The rankings whose entries are asked for, by their precision, too."""
         chosen = self._chosen()
         return [r for r in chosen if not self.precision or r.on.precision == self.precision]
-
-
-def _limits_met() -> Q:
-    """Entries that keep every limit of their search and reach its goal."""
-    asked = "search__request__"
-    kept = Q()
-    for figure, limit in (
-        ("loss", "max_map_loss"),
-        ("memory_ratio", "max_memory_ratio"),
-        ("ratio", "max_latency_ratio"),
-    ):
-        kept &= Q(**{f"{asked}{limit}__isnull": True}) | Q(**{f"{figure}__lte": F(asked + limit)})
-    return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from devices.targets import get as get_target
 from webapp.audit.choices import Action
 from webapp.audit.services import record
 from webapp.catalog.choices import Visibility
+from webapp.catalog.models import Detector
 from webapp.leaderboard import ranking
 from webapp.leaderboard.models import BASELINE, Entry
-from webapp.searches.models import Search
+from webapp.searches.models import Search, SearchRequest
 
 if TYPE_CHECKING:
     from engine.arms import Arm
@@ -89,6 +91,7 @@ def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None
         "imgsz": result.model.imgsz,
         "assignment": arm.assignment.mapping,
         "assignment_hash": arm.assignment.hash,
+        "mix": " ".join(_in_site_order(request.detector, arm.assignment.mapping)),
         "file": arm.file,
         "file_sha256": arm.file_sha256,
         "files": _files(search, result, arm, companions),
@@ -112,6 +115,7 @@ def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None
         "memory_ratio": arm.memory_ratio,
         "verdict": result.verdict.kind,
         "sentence": result.verdict.sentence,
+        "met": _is_within_limits(request, arm),
         "is_choice": arm.name == result.verdict.chosen,
         # Their details (raw samples, per class) stay in the search's own result.
         "arms": [
@@ -130,6 +134,22 @@ def _publish(search: Search, result: Result, arm: Arm, companions: Chosen | None
     if made and entry.public:
         ranking.enter(entry)
     return entry
+
+
+def _in_site_order(detector: Detector, mapping: Mapping[str, str]) -> list[str]:
+    """The activations, input first: in the order that the model's validation found."""
+    known = {site["path"]: index for index, site in enumerate(detector.sites)}
+    return [mapping[path] for path in sorted(mapping, key=lambda p: known.get(p, len(known)))]
+
+
+def _is_within_limits(request: SearchRequest, arm: Arm) -> bool:
+    """Whether the arm keeps every limit of its search and reaches its goals."""
+    pairs = (
+        (arm.loss, request.max_map_loss),
+        (arm.memory_ratio, request.max_memory_ratio),
+        (arm.latency_ratio, request.max_latency_ratio),
+    )
+    return all(most is None or (value is not None and value <= most) for value, most in pairs)
 
 
 def _ratio_to(uploaded: Arm | None, arm: Arm) -> float | None:

@@ -35,7 +35,7 @@ from webapp.ui.people import signed_in
 
 PAGE = 25
 # Documents that no list shows: to read them costs more than all the rest of a page.
-_NOT_LISTED = ("arms", "files", "notes", "detector__names", "detector__original")
+_NOT_LISTED = ("arms", "files", "notes", "assignment")
 
 
 @require_safe
@@ -50,7 +50,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _index(request: HttpRequest, selection: Selection) -> HttpResponse:
     listed = selection.entries()
-    whole = listed.select_related("owner", "detector").defer(*_NOT_LISTED)
+    whole = listed.select_related("owner").defer(*_NOT_LISTED)
     cursors = {name: request.GET.get(name, "") for name in ("after", "before")}
     try:
         page = paging.page(whole, order=selection.order, size=PAGE, **cursors)
@@ -135,8 +135,8 @@ def snapshot_file(request: HttpRequest, snapshot_id: str, kind: str) -> FileResp
 
 def _snapshot(request: HttpRequest, snapshot_id: str) -> dict[str, object]:
     kept = get_object_or_404(Snapshot.objects.select_related("job"), pk=snapshot_id)
-    rows = kept.rows.select_related("entry__owner", "entry__detector").defer(
-        "entry__arms", "entry__files"
+    rows = kept.rows.select_related("entry__owner").defer(
+        *(f"entry__{name}" for name in _NOT_LISTED)
     )
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     shown = []

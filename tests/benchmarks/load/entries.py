@@ -34,20 +34,20 @@ def prepare() -> None:
     with connection.cursor() as cursor:
         _many(cursor, alice, OWNERS, username="'user-' || g")
         _many(cursor, model, MODELS, id="'m' || lpad(g::text, 11, '0')", name="'Finder ' || g")
-        cursor.execute("CREATE TABLE bench_mix (n int PRIMARY KEY, doc jsonb, hash text)")
+        cursor.execute("CREATE TABLE bench_mix (n int PRIMARY KEY, doc jsonb, hash text, mix text)")
         dice = random.Random(SEED)
         with cursor.copy("COPY bench_mix FROM STDIN") as copy:
             for n in range(MIXES):
                 copy.write_row((n, *_mix(dice)))
 
 
-def _mix(dice: random.Random) -> tuple[str, str]:
+def _mix(dice: random.Random) -> tuple[str, str, str]:
     """An assignment as searches find them: most sites run one activation, some another."""
     main, other = dice.sample(factories.ACTIVATIONS, 2)
     share = dice.uniform(0.05, 0.5)
     pairs = [(path, other if dice.random() < share else main) for path in factories.PATHS]
     mix = Assignment(tuple(pairs))
-    return json.dumps(mix.mapping), mix.hash
+    return json.dumps(mix.mapping), mix.hash, " ".join(activation for _, activation in pairs)
 
 
 def fill(entries: int) -> None:
@@ -134,6 +134,8 @@ def _entries(cursor: Any, base: Entry, place: Ranking, *, first: int, count: int
         "rank": "1 + u.place / 3",
         "assignment": "m.doc",
         "assignment_hash": "m.hash",
+        "mix": "m.mix",
+        "met": "u.e < 0.4",
         "file_sha256": "md5(u.g::text) || md5('x' || u.g)",
         "ratio": "u.ratio",
         "ratio_low": "NULL" if modelled else "u.ratio - u.half",

@@ -10,8 +10,9 @@ from django.test import Client
 from tests.browser import factories
 from tests.webapp.pages.conftest import TARGET, World
 from webapp.catalog.models import Detector
+from webapp.leaderboard import services
 from webapp.leaderboard.models import Entry
-from webapp.searches.models import SearchRequest
+from webapp.searches.models import Search, SearchRequest
 
 Browse = Callable[[User | None], Client]
 
@@ -23,19 +24,24 @@ def shown(client: Client, query: str) -> set[str]:
 
 
 def test_only_entries_within_their_searchs_limits(world: World, browse: Browse) -> None:
-    kept, lossy, slow, free = (world.entry(seed) for seed in range(1, 5))
-    Entry.objects.filter(pk=kept.pk).update(loss=0.01, ratio=0.8)
-    Entry.objects.filter(pk=lossy.pk).update(loss=0.02, ratio=0.8)
-    Entry.objects.filter(pk=slow.pk).update(loss=0.01, ratio=0.95)
-    Entry.objects.filter(pk=free.pk).update(loss=0.5, ratio=0.99)
-    SearchRequest.objects.filter(pk=free.search.request_id).update(
-        max_map_loss=None, max_latency_ratio=None
-    )
-    SearchRequest.objects.exclude(pk=free.search.request_id).update(
-        max_map_loss=0.015, max_latency_ratio=0.9
-    )
-    assert shown(browse(None), f"target={TARGET}&met=1") == {kept.pk, free.pk}
-    assert len(shown(browse(None), f"target={TARGET}")) == 4
+    def published(seed: int, **limits: float) -> str:
+        """The entry of a search that had asked for ``limits`` on top of what it has."""
+        entry = world.entry(seed)
+        assert entry.loss is not None
+        wanted = {name: value + getattr(entry, _OF[name]) for name, value in limits.items()}
+        SearchRequest.objects.filter(pk=entry.search.request_id).update(**wanted)
+        services.delete(Entry.objects.filter(pk=entry.pk))
+        (again,) = services.publish(Search.objects.get(pk=entry.search_id))
+        return again.pk
+
+    kept = published(1, max_map_loss=0.0, max_latency_ratio=0.0)  # just
+    published(2, max_map_loss=-0.001)
+    published(3, max_latency_ratio=-0.001)
+    assert shown(browse(None), f"target={TARGET}&met=1") == {kept}
+    assert len(shown(browse(None), f"target={TARGET}")) == 3
+
+
+_OF = {"max_map_loss": "loss", "max_latency_ratio": "ratio"}
 
 
 def test_base_models_are_told_apart_and_private_ones_not_named(
