@@ -3,6 +3,8 @@
 # make test     the suite without the slow tests; make test-all runs everything
 # make test-gpu the tests that need a CUDA GPU and its runtimes (pip install -e .[gpu])
 # make bench-engine   what the engine reaches, into docs/benchmarks (hours; adds what is missing)
+# make bench-measurement  what measurements are worth (a quiet night; ARGS="--minutes 60" for a part)
+# make bench-devices  one activation everywhere, on every target that is available here
 # make bench-load     the site with a million entries, uploads and a long queue (half an hour)
 # make images   the images of devices for ONNX Runtime, OpenVINO and Ethos-U; make images-all every one
 # make lint     ruff, mypy, import-linter
@@ -17,7 +19,7 @@ ARGS ?=
 export YOLO_OFFLINE := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help setup demo serve test test-slow test-all test-gpu bench-engine bench-load
+.PHONY: help setup demo serve test test-slow test-all test-gpu bench-engine bench-load bench-measurement bench-devices
 .PHONY: images images-all lint format clean
 
 help:
@@ -47,6 +49,12 @@ test-gpu: setup
 
 bench-engine: setup
 	@exec $(BIN)/python -m tests.benchmarks.engine $(ARGS)
+
+bench-measurement: setup
+	@exec $(BIN)/python -m tests.benchmarks.measurement $(ARGS)
+
+bench-devices: setup
+	@exec $(BIN)/python -m tests.benchmarks.devices $(ARGS)
 
 bench-load: setup
 	@exec $(BIN)/python -m tests.benchmarks.load $(ARGS)

@@ -152,7 +152,7 @@ def _entries(cursor: Any, base: Entry, place: Ranking, *, first: int, count: int
         "arms": "'[]'",  # lists never read them
         "created": "now() - u.e * interval '700 days'",
     }
-    columns = [field.column for field in Entry._meta.local_concrete_fields]
+    columns = [str(field.column) for field in Entry._meta.local_concrete_fields]
     chosen = ", ".join(own.get(column, f't."{column}"') for column in columns)
     cursor.execute(
         f"""
@@ -176,7 +176,7 @@ def _many(cursor: Any, row: Model, n: int, **own: str) -> None:
     table = row._meta.db_table
     serial = row._meta.pk is not None and row._meta.pk.get_internal_type().endswith("AutoField")
     columns = [
-        field.column
+        str(field.column)
         for field in row._meta.local_concrete_fields
         if not (serial and field.primary_key)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import psutil
@@ -49,7 +50,7 @@ def run(rows: Rows, site: Site, sizes: tuple[int, ...]) -> None:
         return
     made.prepare()
     for n in wanted:
-        rows.add("leaderboard", inputs(n), lambda n=n: _measure(site, n))
+        rows.add("leaderboard", inputs(n), partial(_measure, site, n))
 
 
 def _measure(site: Site, n: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import psutil
@@ -128,7 +129,7 @@ def _postgres(data: Path) -> Iterator[tuple[str, psutil.Process]]:
     folder.mkdir(mode=0o700)
     given = data / "password"
     given.write_text(password)
-    identity = {}
+    identity: dict[str, Any] = {}
     if os.geteuid() == 0:  # it refuses to run as root
         owner = pwd.getpwnam("postgres")
         for path in (folder, given):
