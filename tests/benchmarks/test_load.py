@@ -1,4 +1,4 @@
-"""What the load benchmark makes of what it saw; the servers themselves run in ``make bench-load``."""
+"""What the load benchmark concludes from what it saw; the servers run in ``make bench-load``."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import pandas as pd
 from devices.activations import CATALOG
 from devices.targets import TARGETS
 from tests.benchmarks.devices.study import ACTIVATIONS, SETTINGS
+from tests.benchmarks.devices.testbed import STRUCTURES
 from tests.benchmarks.rows import Rows
 
 SCHEMA = "actnas.uniform/1"
@@ -19,9 +20,14 @@ SCHEMA = "actnas.uniform/1"
 def write(rows: Rows, folder: Path) -> None:
     """Writes the page and the JSON that a site imports, into ``folder``."""
     order = {target.id: index for index, target in enumerate(TARGETS)}
+    models = list(STRUCTURES)
     found = sorted(
         rows.of("uniform"),
-        key=lambda row: (order[row["inputs"]["target"]], row["inputs"]["imgsz"]),
+        key=lambda row: (
+            order[row["inputs"]["target"]],
+            models.index(row["inputs"]["model"]),
+            row["inputs"]["imgsz"],
+        ),
     )
     document = {"schema": SCHEMA, "rows": found}
     (folder / "targets.json").write_text(json.dumps(document, indent=1) + "\n")
