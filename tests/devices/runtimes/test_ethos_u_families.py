@@ -25,10 +25,9 @@ ETHOS_U = [target for target in targets.TARGETS if target.runtime == "ethos_u"]
 # Between fp32 TFLite and ONNX, in pixels of boxes that lie some 60 apart.
 FP32_PIXELS = 0.05
 # Int8 against ONNX in fp32, as correlations over all cells: the worst box coordinate, the scores.
-# Random weights amplify rounding as they please, so the seeds are mild ones and the deepest network
-# is allowed more; a trained detector is in test_ethos_u.py.
-MILD = (0.98, 0.7)
-DEEPEST = (0.6, 0.3)
+# Random weights amplify rounding as they please, so the seeds are mild ones; a trained detector is
+# in test_ethos_u.py.
+BOXES, SCORES = 0.98, 0.7
 
 
 def _images(n: int, *, seed: int) -> NDArray[np.uint8]:
@@ -59,26 +58,24 @@ def _detector(family: str, seed: int, path: Path) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    ("family", "seed", "least"),
+    ("family", "seed"),
     [
-        ("yolov5n", 3, MILD),
-        ("yolo11n", 1, MILD),
+        ("yolov5n", 3),
+        ("yolo11n", 1),
         *(
-            pytest.param(family, seed, least, marks=pytest.mark.slow)
-            for family, seed, least in (
-                ("yolov6n", 3, MILD),
-                ("yolov8n", 1, MILD),
-                ("yolov9t", 0, DEEPEST),
-                ("yolov10n", 1, MILD),
-                ("yolo12n", 3, MILD),
-                ("yolo26n", 1, MILD),
+            pytest.param(family, seed, marks=pytest.mark.slow)
+            for family, seed in (
+                ("yolov6n", 3),
+                ("yolov8n", 1),
+                ("yolov9t", 7),
+                ("yolov10n", 1),
+                ("yolo12n", 3),
+                ("yolo26n", 1),
             )
         ),
     ],
 )
-def test_a_family_runs_whole_on_every_ethos_u(
-    family: str, seed: int, least: tuple[float, float], tmp_path: Path
-) -> None:
+def test_a_family_runs_whole_on_every_ethos_u(family: str, seed: int, tmp_path: Path) -> None:
     path = tmp_path / "detector.onnx"
     model = _detector(family, seed, path)
     image = _float(_images(1, seed=7))
@@ -87,7 +84,7 @@ def test_a_family_runs_whole_on_every_ethos_u(
     whole = tmp_path / "whole.tflite"
     whole.write_bytes(tflite.convert_whole(model, images=None))
     (real,) = LiteRt().open(whole, threads=1).run(image)
-    np.testing.assert_allclose(real[:, :4], wanted[:, :4], atol=FP32_PIXELS, rtol=0.01)
+    np.testing.assert_allclose(real[:, :4], wanted[:, :4], atol=FP32_PIXELS)
     np.testing.assert_allclose(real[:, 4:], wanted[:, 4:], atol=1e-4)
 
     converted = tflite.convert(model, lowering="tflite", images=_images(16, seed=0))
@@ -104,5 +101,5 @@ def test_a_family_runs_whole_on_every_ethos_u(
     (got,) = EthosU().open(file, threads=1).run(image)
     boxes = [np.corrcoef(got[0, row], wanted[0, row])[0, 1] for row in range(4)]
     scores = np.corrcoef(got[0, 4:].ravel(), wanted[0, 4:].ravel())[0, 1]
-    assert min(boxes) > least[0]
-    assert scores > least[1]
+    assert min(boxes) > BOXES
+    assert scores > SCORES
