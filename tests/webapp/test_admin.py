@@ -75,9 +75,9 @@ def test_devices_are_taken_out_and_put_back(staff: Client) -> None:
     act(staff, "pool_device", "check_now", device.pk)  # being put back asked for one already
     device.refresh_from_db()
     assert (device.health, device.in_service) == ("unknown", True)
-    assert device.health_checks.get().job is not None
+    assert device.health_checks.get(ended__isnull=True).job is not None
     act(staff, "pool_device", "retire", device.pk, reason="sold")
-    told = [(c.was, c.now, c.reason, c.author) for c in device.health_changes.all()]
+    told = [(c.was, c.now, c.reason, c.author) for c in device.health_changes.all()[:3]]
     assert told == [
         ("unknown", "retired", "sold", "root"),
         ("maintenance", "unknown", "it turns", "root"),

@@ -17,6 +17,7 @@ Browse = Callable[[User | None], Client]
 
 def test_the_noise_of_searches_is_shown_by_target(world: World, browse: Browse) -> None:
     NoiseCheck.objects.all().delete()
+    HealthCheck.objects.all().delete()
     for ratio in (1.5, *[1.001] * 47, 0.988, 1.012, 0.988):  # the first is the 51st from the end
         NoiseCheck.objects.create(
             device=world.device, target=TARGET, ratio=ratio, low=ratio - 0.001, high=ratio + 0.001
@@ -29,6 +30,7 @@ def test_the_noise_of_searches_is_shown_by_target(world: World, browse: Browse) 
 
 
 def test_health_is_told_with_its_checks_and_changes(world: World, browse: Browse) -> None:
+    HealthCheck.objects.all().delete()
     for number in range(21):
         HealthCheck.objects.create(
             device=world.device,

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from html import unescape
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -52,6 +53,27 @@ def test_the_maps_tell_cost_and_loss_of_every_choice(world: World, browse: Brows
     assert f"{factories.PATHS[0]} ReLU" in maps[1]
     assert f"{abs(table[0] - table[silu]):.4f} ms" in maps[1]
     assert f"{penalty[0]:.4f}" in maps[2]
+
+
+@pytest.mark.parametrize(
+    ("floor", "claim", "noisy"), [(0.004, "faster", False), (0.02, "same", True)]
+)
+def test_what_may_be_said_of_a_ratio_stands_beside_it(
+    world: World, browse: Browse, floor: float, claim: str, noisy: bool
+) -> None:
+    entry = world.entry(1)
+    ends = {"ratio": 0.99, "ratio_low": 0.985, "ratio_high": 0.995}
+    Entry.objects.filter(pk=entry.pk).update(noise_floor=floor, noisy=noisy, **ends)
+    page = browse(None).get(f"/entries/{entry.pk}/").content.decode()
+    assert f"noise floor {100 * floor:.2f}\u00a0%" in page
+    assert (": not called faster" in page) == (claim == "same")
+    assert ("Noisy lease" in page) == noisy
+    row = browse(None).get(f"/?target={TARGET}").content.decode()
+    row = row[row.index(f'value="{entry.pk}"') :].partition("</tr>")[0]
+    assert ("not told from 1" in row) == (claim == "same")
+    assert ("noisy lease" in row) == noisy
+    told = browse(None).get(f"/api/v1/entries/{entry.pk}").json()
+    assert (told["claim"], told["noise_floor"], told["noisy"]) == (claim, floor, noisy)
 
 
 def test_the_raw_samples_are_all_there(world: World, browse: Browse) -> None:
