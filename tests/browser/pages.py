@@ -70,6 +70,7 @@ PAGES = (
         "accounts/forgotten/<uidb64>/<token>/",
         "/accounts/forgotten/MQ/forged/",
     ),
+    Visit("api", "api/v1/docs", "/api/v1/docs"),
     Visit("404", "", "/rabbit-hole/"),
 )
 STAFF = (
@@ -83,7 +84,6 @@ NO_PAGES = {
     "readyz": "for machines",
     "metrics": "for machines",
     "api/v1/openapi.json": "for machines",
-    "api/v1/docs": "Swagger's page",
     "source": "a download",
     "entries.<str:kind>": "a download",
     "snapshots/": "takes a form",

@@ -8,8 +8,9 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
 from engine.remote.event import Event
-from webapp.api import problems, replays
+from webapp.api import examples, problems, replays
 from webapp.api.auth import Anyone, TokenAuth
+from webapp.api.reference import Reference
 from webapp.api.routers import accounts, leaderboard, pool, searches, uploads, webhooks
 
 _DESCRIPTION = """
@@ -60,6 +61,7 @@ class Api(NinjaAPI):
         )
         schema["components"]["securitySchemes"].pop(Anyone.__name__)
         schema["webhooks"] = {"search-ended": {"post": _HOOK}}
+        examples.complete(schema["components"]["schemas"])
         problem = {
             "description": "A problem (RFC 9457)",
             "content": {
@@ -86,7 +88,7 @@ class Api(NinjaAPI):
         return schema
 
 
-api = Api(title="ActNAS Bench", version="1", description=_DESCRIPTION.strip())
+api = Api(title="ActNAS Bench", version="1", description=_DESCRIPTION.strip(), docs=Reference())
 problems.install(api)
 for part in (accounts, uploads, pool, searches, leaderboard, webhooks):
     api.add_router("", part.router)
