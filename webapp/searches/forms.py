@@ -45,12 +45,13 @@ class TargetGroup:
 
 
 def target_groups(*, served: Collection[str], chosen: Collection[str]) -> list[TargetGroup]:
-    """Every target by its hardware. The chosen ones are shown, or one where none is chosen."""
+    """Every target by its hardware. The chosen ones are shown, or the first that is offered."""
     groups = []
     for hardware in dict.fromkeys(target.hardware for target in TARGETS):
         mine = [(one, one.id in served) for one in TARGETS if one.hardware == hardware]
         mine.sort(key=lambda row: not row[1])  # what nobody offers comes last
-        shown = [row for row in mine if row[0].id in chosen] or mine[:1]
+        offered = [row for row in mine if row[1]]
+        shown = [row for row in mine if row[0].id in chosen] or offered[:1]
         groups.append(TargetGroup(hardware, shown, [row for row in mine if row not in shown]))
     return groups
 

@@ -10,8 +10,8 @@ from django.utils.safestring import SafeString
 from webapp.ui import figures
 from webapp.ui.svg.element import Attribute, drawing, element
 
-_WIDTH, _HEIGHT = 420.0, 230.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 12.0, 40.0
+_WIDTH, _HEIGHT = 420.0, 244.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 26.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def scatter(
         _text(x_name, (_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, "middle"),
         _text(figures.number(low), _LEFT - 6, bottom, "end"),
         _text(figures.number(high), _LEFT - 6, _TOP + 8, "end"),
-        _text(y_name, _LEFT + 8, _TOP + 8, "start"),
+        _text(y_name, _LEFT, _TOP - 12, "start"),  # above: no point lies there
     ]
     if joined:
         strong = sorted(place(point) for point in points if point.strong)
