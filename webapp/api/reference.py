@@ -79,9 +79,8 @@ def _operation(
     verb: str, path: str, found: Mapping[str, Any], components: Mapping[str, Any]
 ) -> Operation:
     status, answer = next(iter(found["responses"].items()))
-    content = found.get("requestBody", {}).get("content", {})
-    body = _resolved(next(iter(content.values()), {}).get("schema", {}), components)
-    shown = next(iter(answer.get("content", {}).values()), {}).get("schema", {})
+    body = _resolved(_schema_of(found.get("requestBody", {})), components)
+    shown = _schema_of(answer)
     item = shown.get("items", shown) if shown.get("type") == "array" else shown
     named = item.get("$ref", "").rpartition("/")[2]
     document = _resolved(item, components)
@@ -109,9 +108,18 @@ def _operation(
     )
 
 
+def _schema_of(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of a body or an answer in its first form; empty where it has no content."""
+    for form in message.get("content", {}).values():
+        found: Mapping[str, Any] = form.get("schema", {})
+        return found
+    return {}
+
+
 def _resolved(schema: Mapping[str, Any], components: Mapping[str, Any]) -> Mapping[str, Any]:
     name = schema.get("$ref", "").rpartition("/")[2]
-    return components.get(name, schema)
+    found: Mapping[str, Any] = components.get(name, schema)
+    return found
 
 
 def _needs(security: list[dict[str, Any]] | None) -> str:
