@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,6 +45,7 @@ class Conversation:
 
     answer: Answer | None = None
     error: DeviceError | None = None
+    sends = False
 
     def __init__(self, stream: socket.socket, said: Said) -> None:
         self._stream = stream
@@ -60,12 +62,20 @@ class Conversation:
         held: Any = client.api.attach_socket(container, params=wanted)
         stream: socket.socket = getattr(held, "_sock", held)
         stream.settimeout(None)
+        if stream.family != socket.AF_UNIX:
+            _keep_alive(stream)
         try:
             yield cls(stream, said)
         finally:
             with suppress(OSError):  # the engine has closed it
                 stream.shutdown(socket.SHUT_RDWR)
             held.close()
+
+    def send_no_more(self) -> None:
+        """For when the container has ended meanwhile: engines take half a minute to notice."""
+        secret = isinstance(self._stream, ssl.SSLSocket)  # such a stream ends in both directions
+        with suppress(OSError):
+            self._stream.shutdown(socket.SHUT_RDWR if secret else socket.SHUT_WR)
 
     def hold(self, job: MeasureJob, limits: Limits, seconds: float) -> None:
         """The whole exchange."""
@@ -78,7 +88,11 @@ class Conversation:
         except DeviceError as error:
             self.error = error
         except OSError:
-            pass  # the container, or its engine, is gone: who asks for its state hears which
+            # The container, or its engine, is gone: who asks for its state hears which. One that
+            # ended before it took everything in may have said why.
+            with suppress(OSError):
+                while self._more():
+                    pass
 
     def _hold(self, job: MeasureJob, limits: Limits, seconds: float) -> Answer:
         hello, content = self._frame("hello")
@@ -95,7 +109,9 @@ class Conversation:
         lacks = confinement.missing(found, limits)
         if lacks:
             raise NotConfined(f"the container is not confined: {lacks[0]}")
+        self.sends = True
         self._send(job, seconds)
+        self.sends = False
         head, result = self._frame("result")
         peak = head.get("peak_mib")
         return Answer(result, harness, peak if isinstance(peak, int) else None, found)
@@ -182,6 +198,17 @@ class Conversation:
                 break
             found += piece
         return bytes(found)
+
+
+def _keep_alive(stream: socket.socket) -> None:
+    """A machine that vanished without a word is noticed after half a minute, not never."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, 10),
+        (socket.TCP_KEEPINTVL, 5),
+        (socket.TCP_KEEPCNT, 4),
+    ):
+        stream.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _first(error: ValidationError) -> str:

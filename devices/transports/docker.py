@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 _POLL_S = 0.1
+_LOOK_S = 1.0
 _END_S = 5.0  # a container whose streams ended is gone after this time, or is ended
 
 
@@ -112,7 +113,7 @@ def _converse(
             raise DeviceNotReady(
                 f"the Docker engine starts no container: {error.explanation}"
             ) from None
-        deadline = time.monotonic() + timeout_s
+        deadline, look = time.monotonic() + timeout_s, 0.0
         thread = threading.Thread(
             target=conversation.hold, args=(job, setup.limits, timeout_s), daemon=True
         )
@@ -121,6 +122,11 @@ def _converse(
             thread.join(_POLL_S)
             said.deliver()
             check(stop)
+            if conversation.sends and time.monotonic() > look:
+                look = time.monotonic() + _LOOK_S
+                container.reload()
+                if not container.attrs["State"]["Running"]:
+                    conversation.send_no_more()
             if time.monotonic() > deadline:
                 raise TimedOut(f"no result within {timeout_s:g} s; the container was removed")
         said.deliver()

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
 import psutil
 import pytest
+import ultralytics
 
 from devices import HARNESS_VERSION
+from engine.remote import Client
 from tests.conftest import ROOT
 from tests.docker.conftest import PREFIX
-from tests.faults.conftest import CPU, Site, whole_site
-from tests.faults.whole import nothing_lost
+from webapp.demo.stack import Stack
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
+TARGET = "cpu-onnxruntime-fp32"
+YAML = Path(ultralytics.__file__).parent / "cfg" / "models" / "v8" / "yolov8.yaml"
 DEVICE = (
     "from webapp.pool.models import Device, Host;"
     "Device.objects.all().delete();"
@@ -29,6 +35,61 @@ DEVICE = (
     " targets=['{target}'], transport='docker', engine='unix://{socket}', cpuset='0',"
     " memory_mib=1024).save()"
 )
+
+
+@dataclass
+class Site:
+    """A running site, a search on it, and the engine that its device names."""
+
+    stack: Stack
+    script: Client
+    request: str
+    search: str
+    engine: docker.DockerClient
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the site's database answers."""
+        with closing(sqlite3.connect(self.stack.data / "actnas.sqlite3", timeout=30)) as database:
+            return database.execute(query, values).fetchall()
+
+    def until(self, condition: Callable[[], Any], *, seconds: float = 150.0) -> Any:
+        """What ``condition()`` returns once it is true."""
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            jobs = self.rows("SELECT id, kind, state, attempt, message, reason FROM jobs_job")
+            assert time.monotonic() < deadline, f"not within {seconds:g} s; {jobs}"
+            time.sleep(0.1)
+        return found
+
+    def look(self) -> dict[str, Any]:
+        """The search, as its owner sees it."""
+        (row,) = self.script.request(self.request)["searches"]
+        return dict(row)
+
+    def waits_for_its_engine(self) -> bool:
+        row = self.look()
+        assert row["state"] in {"queued", "running", "waiting"}, row
+        return any("no Docker engine answers" in wait["message"] for wait in row["waiting"])
+
+    def measuring(self) -> tuple[int, int] | None:
+        """(job, process) of the measurement for the search that runs."""
+        query = "SELECT id, worker FROM jobs_job WHERE kind = 'measure' AND state = 'running'"
+        found = [(job, int(worker.split(":")[1])) for job, worker in self.rows(query)]
+        return found[0] if found else None
+
+    def container(self) -> Any:
+        """The running container of the search's measurement; None if there is none now."""
+        at_work = self.measuring()
+        if at_work is None:
+            return None
+        ours = {"label": "actnas.owner"}
+        for container in self.engine.containers.list(filters=ours, ignore_removed=True):
+            if container.labels["actnas.owner"].split(":")[1] == str(at_work[1]):
+                return container
+        return None
+
+    def runs(self, container: Any) -> bool:
+        return bool(self.engine.containers.list(filters={"id": container.id}))
 
 
 @pytest.fixture
@@ -39,12 +100,24 @@ def socket(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def site(
-    onnxruntime_image: str, tmp_path: Path, socket: Path, monkeypatch: pytest.MonkeyPatch
+    engine: docker.DockerClient,
+    onnxruntime_image: str,
+    tmp_path: Path,
+    socket: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Site]:
+    """A small cost study was just asked for."""
     monkeypatch.setenv("ACTNAS_IMAGES", PREFIX)
-    with whole_site(tmp_path) as found:
-        found.stack.manage("shell", "-c", DEVICE.format(target=CPU, socket=socket))
-        yield found
+    with Stack(tmp_path / "site") as stack:
+        stack.manage("shell", "-c", DEVICE.format(target=TARGET, socket=socket))
+        script = Client(stack.url)
+        script.sign_up(username="scripted", password="a-curious-password-7")
+        path = tmp_path / "yolov8n.yaml"
+        path.write_bytes(YAML.read_bytes())
+        model = script.ready("models", script.upload(path)["id"])
+        wish = {"model": model["id"], "targets": [TARGET], "activations": ["relu", "silu"]}
+        asked = script.search(wish | {"imgsz": 64, "seed": 1})
+        yield Site(stack, script, asked["id"], asked["searches"][0]["id"], engine)
 
 
 @contextmanager
@@ -63,64 +136,40 @@ def answering(socket: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_search_survives_its_container_its_worker_and_its_engine(
-    engine: docker.DockerClient, site: Site, socket: Path
+    site: Site, socket: Path
 ) -> None:
-    search = site.ask(seed=1, target=CPU)
-
-    def waits() -> bool:
-        (row,) = site.script.request(_request_of(site, search))["searches"]
-        assert row["state"] in {"queued", "running", "waiting"}, row
-        return any("no Docker engine answers" in wait["message"] for wait in row["waiting"])
-
-    site.until(waits)
+    site.until(site.waits_for_its_engine)
     with answering(socket) as way:
-        container = _busy(engine, site)
-        site_label = container.labels["actnas.site"]
-        ((job, worker),) = site.running("measure")
+        container = site.until(site.container)
+        whose = container.labels["actnas.site"]
+        at_work = site.measuring()
+        assert at_work is not None
+        job, worker = at_work
         psutil.Process(worker).kill()
-        site.until(lambda: not _runs(engine, container.id), seconds=20)
-        container = _busy(engine, site)
+        # No container goes on without the connection that feeds it.
+        site.until(lambda: not site.runs(container), seconds=20)
+        container = site.until(site.container)
         way.kill()
         way.wait()
-        # No container goes on without the connection that feeds it.
-        site.until(lambda: not _runs(engine, container.id), seconds=20)
-    site.until(waits)
+        site.until(lambda: not site.runs(container), seconds=20)
+    site.until(site.waits_for_its_engine)
     with answering(socket):
-        of_first = "SELECT state FROM jobs_job WHERE id = ?"
-        site.until(lambda: site.rows(of_first, job) == [("finished",)])
-        _busy(engine, site).kill()
-        assert site.end_of(search) == ("finished", "")
-        nothing_lost(site, search)
-        ours = {"label": f"actnas.site={site_label}"}
+        state = "SELECT state FROM jobs_job WHERE id = ?"
+        site.until(lambda: site.rows(state, job) == [("finished",)])
+        site.until(site.container).kill()
+        site.until(lambda: site.look()["state"] not in {"queued", "running", "waiting"})
+        found = site.look()
+        assert (found["state"], found["reason"]) == ("finished", "")
+        assert not site.rows("SELECT id FROM pool_host WHERE leased_by_id IS NOT NULL")
         # The agent looks every 20 s for what the dead left.
-        site.until(lambda: not engine.containers.list(all=True, filters=ours), seconds=60)
-    image = engine.images.get(f"{PREFIX}/device-onnxruntime:{HARNESS_VERSION}")
+        ours = {"label": f"actnas.site={whose}"}
+        site.until(lambda: not site.engine.containers.list(all=True, filters=ours), seconds=60)
+    twice = "SELECT hash FROM searches_measurement GROUP BY search_id, hash HAVING count(*) > 1"
+    assert site.rows(twice) == []
+    image = site.engine.images.get(f"{PREFIX}/device-onnxruntime:{HARNESS_VERSION}")
     results = site.rows("SELECT result FROM searches_measurement")
-    assert results
-    for result in results:
-        told = json.loads(result[0])["provenance"]["machine"]["container"]
+    assert len(results) > 1
+    for (result,) in results:
+        told = json.loads(result)["provenance"]["machine"]["container"]
         assert (told["image_id"], told["harness"]) == (image.id, HARNESS_VERSION)
         assert told["revision"] == image.labels["org.opencontainers.image.revision"]
-
-
-def _busy(engine: docker.DockerClient, site: Site) -> Any:
-    """The container of this site that runs."""
-
-    def found() -> Any:
-        owners = [str(process) for _, process in site.running("measure")]
-        ours = {"label": "actnas.owner"}
-        for container in engine.containers.list(filters=ours, ignore_removed=True):
-            if container.labels["actnas.owner"].split(":")[1] in owners:
-                return container
-        return None
-
-    return site.until(found)
-
-
-def _runs(engine: docker.DockerClient, container: str) -> bool:
-    return bool(engine.containers.list(filters={"id": container}))
-
-
-def _request_of(site: Site, search: str) -> str:
-    ((request,),) = site.rows("SELECT request_id FROM searches_search WHERE id = ?", search)
-    return str(request)

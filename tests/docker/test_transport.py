@@ -125,6 +125,23 @@ def test_too_little_memory_is_told_who_sent_the_job(
         transport.run(job, setup=small, timeout_s=120)
 
 
+def test_files_that_do_not_fit_are_told_who_sent_the_job(
+    onnxruntime_image: str, setup: Setup, tmp_path: Path
+) -> None:
+    """The scratch space is half of the memory; the container ends while it is still being fed."""
+    path = tmp_path / "large.onnx"
+    path.write_bytes(bytes(160 << 20))
+    job = MeasureJob(
+        id="large",
+        target="cpu-onnxruntime-fp32",
+        arms=[Arm(name="base", file=jobs.file(path), ready=True)],
+        baseline="base",
+    )
+    small = replace(setup, limits=Limits(cpuset="0", memory_mib=256))
+    with pytest.raises(OutOfMemory, match="no room left for the job's files"):
+        transport.run(job, setup=small, timeout_s=60)
+
+
 def test_the_deadline_ends_it(onnxruntime_image: str, setup: Setup, endless: MeasureJob) -> None:
     with pytest.raises(TimedOut, match="no result within 4 s"):
         transport.run(endless, setup=setup, timeout_s=4)

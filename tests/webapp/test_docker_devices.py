@@ -14,6 +14,7 @@ from tests.webapp.conftest import People
 from webapp.jobs.choices import State
 from webapp.jobs.models import Job
 from webapp.jobs.runner import execute
+from webapp.jobs.services import park
 from webapp.pool import measuring
 from webapp.pool.models import Device, Host
 from webapp.searches import services
@@ -122,4 +123,14 @@ def test_a_job_whose_engine_is_away_stays_queued_and_says_why(
         assert (job.state, job.attempt) == (State.QUEUED, 1)
     assert job.message == "no Docker engine answers: No such file or directory"
     assert Host.objects.get().leased_by is None
+    # Who asked for it reads why, and so does everybody on the device's page.
+    (search,) = Search.objects.all()
+    assert search.job is not None
+    assert Job.objects.claim(search.job.pk, worker="w") is not None
+    search.job.refresh_from_db()
+    park(search.job, waits_for={job.pk}, message="measurement a-a")
+    (row,) = services.progress(Search.objects.get()).waiting
+    assert "it is away: no Docker engine answers" in row["message"]
+    page = Client().get(reverse("pool:device", args=["lab"])).content.decode()
+    assert "takes no jobs now, and they wait: no Docker engine answers" in page
     assert Device.objects.get().state == "idle"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db import DatabaseError, connection
 from django.utils.crypto import salted_hmac
 
 from devices import targets
@@ -52,6 +53,7 @@ def run(job: MeasureJob, *, device: Device, context: JobContext) -> MeasureResul
         try:
             result = once(job, device, context, exclusive)
         except DeviceNotReady as error:
+            _note([device], away=str(error))
             if time.monotonic() > end:
                 raise
             context.progress(0.0, f"waits for {device.name}: {error}")
@@ -83,6 +85,7 @@ def _in_container(
 
     setup = setup_of(device, owner=this_process())
     containers.look(setup, targets.get(job.target))  # nobody waits for a host whose engine is away
+    _note([device], away="")
     with host_lease(context, device=device, exclusive=exclusive):
         return docker.run(
             job,
@@ -119,6 +122,7 @@ def sweeping(host: Host) -> Callable[[], None]:
     """What an agent calls often: removes containers that dead processes of this machine left.
 
     It looks every 20 s, on a thread of its own: an engine that is away must not hold the agent up.
+    Devices whose engine is away are noted, so that jobs which wait for them can say so.
     """
     last, thread = -_SWEEP_S, threading.Thread()
 
@@ -127,23 +131,40 @@ def sweeping(host: Host) -> Callable[[], None]:
         if time.monotonic() - last < _SWEEP_S or thread.is_alive():
             return
         last = time.monotonic()
-        devices = Device.objects.filter(host=host, transport=Transport.DOCKER)
-        setups = {(s := setup_of(device, owner="")).engine: s for device in devices}
-        if setups:
-            thread = threading.Thread(target=_sweep, args=(list(setups.values()),), daemon=True)
+        devices = list(Device.objects.filter(host=host, transport=Transport.DOCKER))
+        if devices:
+            thread = threading.Thread(target=_sweep, args=(devices,), daemon=True)
             thread.start()
 
     return sweep
 
 
-def _sweep(setups: list[Setup]) -> None:
+def _sweep(devices: list[Device]) -> None:
     from devices.transports import containers
 
-    for setup in setups:
-        try:
-            count = containers.sweep(setup, is_over=lambda who: is_here(who) and not is_alive(who))
-        except DeviceNotReady as error:
-            log.debug("containers are not swept: %s", error)  # its jobs say so where people look
-        else:
-            if count:
-                log.info("removed %s containers at %s that were left", count, setup.engine)
+    by_engine: dict[Engine, list[Device]] = {}
+    for device in devices:
+        by_engine.setdefault(engine_of(device), []).append(device)
+    try:
+        for engine, its in by_engine.items():
+            try:
+                count = containers.sweep(
+                    setup_of(its[0], owner=""),
+                    is_over=lambda who: is_here(who) and not is_alive(who),
+                )
+            except DeviceNotReady as error:
+                _note(its, away=str(error))
+            else:
+                _note(its, away="")
+                if count:
+                    log.info("removed %s containers at %s that were left", count, engine)
+    except DatabaseError as error:
+        log.warning("containers are not swept: %s", error)
+    finally:
+        connection.close()  # this thread's
+
+
+def _note(devices: list[Device], *, away: str) -> None:
+    """Keep why the devices take no jobs now, or that they do."""
+    rows = Device.objects.filter(pk__in=[device.pk for device in devices])
+    rows.exclude(away=away[:300]).update(away=away[:300])

@@ -88,7 +88,7 @@ class DeviceQuerySet(models.QuerySet["Device"]):
         return self.filter(health__in=SERVING)
 
     def offering(self, target: str) -> list[Device]:
-        """Devices in service for ``target``, the least busy first."""
+        """Devices in service for ``target``, the least busy first, those that are away last."""
         # JSON containment is not portable to SQLite; the table is small.
         found = [
             device
@@ -98,7 +98,7 @@ class DeviceQuerySet(models.QuerySet["Device"]):
         busy = {
             device.pk: Job.objects.alive().filter(queue=device.queue).count() for device in found
         }
-        return sorted(found, key=lambda device: busy[device.pk])
+        return sorted(found, key=lambda device: (bool(device.away), busy[device.pk]))
 
 
 class Device(models.Model):
@@ -120,6 +120,9 @@ class Device(models.Model):
         max_length=200,
         blank=True,
         help_text="of Docker: unix:///path, ssh://user@host, tcp://host:port; empty: this host's",
+    )
+    away = models.CharField(
+        max_length=300, blank=True, help_text="why it takes no jobs now: its engine does not answer"
     )
     tls = models.CharField(
         "TLS folder",
@@ -195,7 +198,7 @@ class Device(models.Model):
     def trouble(self) -> str:
         """Why it does not measure now, in words; empty if it does."""
         if self.in_service:
-            return ""
+            return f"away: {self.away}" if self.away else ""
         said = "out of service (bad)" if self.health == Health.BAD else self.get_health_display()
         return f"{said[0].lower()}{said[1:]}: {self.health_reason}".removesuffix(": ")
 
