@@ -33,7 +33,7 @@ class StageStore:
             return document
         begun = self._stages / f"{name}.begun"
         if not begun.exists():
-            begun.write_text(str(time.time()))
+            write_json(begun, time.time())
         self._services.emit(Event(name, "started", title, 0.0))
         try:
             result = work()
