@@ -6,6 +6,7 @@ import html
 import os
 import re
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -158,9 +159,14 @@ class Site:
 @contextmanager
 def whole_site(folder: Path, *, database: str | None = None) -> Iterator[Site]:
     """A site in ``folder``, with a model and somebody to whom it belongs."""
-    temporary = folder / "tmp"
-    temporary.mkdir(parents=True)
-    with pytest.MonkeyPatch.context() as patch:
+    folder.mkdir(parents=True, exist_ok=True)
+    # Not below ``folder``: who reads an upload is nobody, and pytest's folders are private.
+    with (
+        tempfile.TemporaryDirectory(prefix="actnas-faults-", dir="/tmp") as open_to_all,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        temporary = Path(open_to_all)
+        temporary.chmod(0o711)
         patch.setenv("ACTNAS_HOST_LOCKS", str(folder / "locks"))
         patch.setenv("TMPDIR", str(temporary))
         patch.setenv("ACTNAS_LOG", "json")
