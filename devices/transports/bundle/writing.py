@@ -23,8 +23,10 @@ _OF_RUNTIME = {
     "openvino": ("openvino", "onnxruntime"),  # its int8 files are quantised by onnxruntime's tool
     "litert": ("ai-edge-litert", "flatbuffers", "onnxruntime"),
     "ncnn": ("ncnn", "pnnx"),
-    "torch": ("torch",),
-    "torch_cuda": ("torch", "nvidia-ml-py"),
+    "torch": ("torch", "ai-edge-litert", "flatbuffers", "onnxruntime"),
+    "torch_cuda": (
+        *("torch", "ai-edge-litert", "flatbuffers", "onnxruntime", "nvidia-ml-py", "cuda-bindings"),
+    ),
     "onnxruntime_cuda": ("onnxruntime-gpu", "nvidia-ml-py", "cuda-bindings"),
     "tensorrt": ("tensorrt-cu13", "onnxruntime", "nvidia-ml-py", "cuda-bindings"),
     "ethos_u": ("ethos-u-vela", "flatbuffers", "ai-edge-litert", "onnxruntime"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from devices.protocol import MeasureJob, MeasureResult, content_hash
 from devices.targets import TARGETS
 from devices.transports import bundle
 from tests.devices import jobs
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -182,7 +185,16 @@ def test_what_is_no_result_is_refused(tmp_path: Path, content: str, said: str) -
         bundle.read(tmp_path / "nothing.json")
 
 
-def test_every_runtime_says_what_to_install(job: MeasureJob, tmp_path: Path) -> None:
+def test_a_bundle_installs_what_the_image_of_its_runtime_does(
+    job: MeasureJob, tmp_path: Path
+) -> None:
     for target in TARGETS:
         bundle.write([job.model_copy(update={"target": target.id})], tmp_path / target.id)
-        assert (tmp_path / target.id / "requirements.txt").read_text()
+        lines = (tmp_path / target.id / "requirements.txt").read_text().splitlines()
+        recipe = ROOT / "docker" / "targets" / target.runtime.replace("_", "-") / "Dockerfile"
+        text = recipe.read_text().replace("\\\n", " ").replace("'", "")
+        words = " ".join(re.findall(r"pip install (.*?) &&", text)).split()
+        names = {re.split(r"[\[=]", word)[0] for word in words if word[0] not in "-/"}
+        # A machine with a GPU has CUDA itself; an image has to bring it.
+        wanted = names - {"nvidia-cuda-runtime"}
+        assert {line.split("==")[0] for line in lines} == wanted, target.id
