@@ -2,6 +2,7 @@
 # make serve    the site with its Redis and a local agent, until Ctrl-C (PORT=8000, DATA=var/site)
 # make test     the suite without the slow tests; make test-all runs everything
 # make test-gpu the tests that need a CUDA GPU and its runtimes (pip install -e .[gpu])
+# make fuzz     made-up input at every parser of ours, for three minutes (ARGS="--seconds 600 onnx")
 # make bench-engine   what the engine reaches, into docs/benchmarks (hours; adds what is missing)
 # make bench-measurement  what measurements are worth (a quiet night; ARGS="--minutes 60" for a part)
 # make bench-devices  one activation everywhere, on every target that is available here
@@ -20,7 +21,7 @@ export YOLO_OFFLINE := true
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help setup demo serve test test-slow test-all test-gpu bench-engine bench-load bench-measurement bench-devices
-.PHONY: images images-all lint format clean
+.PHONY: images images-all fuzz lint format clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -64,6 +65,9 @@ images: setup
 
 images-all: setup
 	@$(BIN)/python -m tools.images --all $(ARGS)
+
+fuzz: setup
+	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

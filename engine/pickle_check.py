@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ MAX_ENTRIES = 20_000
 MAX_PICKLE = 64 * 2**20
 MAX_TENSORS = 2 * 2**30
 
+# What zipfile raises on archives that were changed somewhere.
+_DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error)
 _ZIP_BEGINS = b"PK\x03\x04"
 _MODELS = {"DetectionModel", "YOLOv10DetectionModel"}
 _BOUND = {"forward", "forward_fuse", "forward_split"}  # what ultralytics leaves bound on a module
@@ -60,8 +63,8 @@ def check_checkpoint(path: Path) -> None:
             for entry in archive.infolist():
                 if _is_pickle(entry):
                     _check_top(_Inspector(archive.read(entry), name).load(), name)
-    except zipfile.BadZipFile as error:
-        raise BadModel(f"{name} is damaged: {error}") from None
+    except _DAMAGED as error:
+        raise BadModel(f"{name} is damaged: {one_line(error)}") from None
 
 
 def _check_entries(archive: zipfile.ZipFile, name: str) -> None:

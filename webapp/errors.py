@@ -26,6 +26,18 @@ class NotReady(Refused):
     title = "Not in a state for that"
 
 
+class TooOften(Refused):
+    """More of this than a minute allows; it may be tried again after ``wait_s`` seconds."""
+
+    status = 429
+    title = "Too many requests"
+    code = "too-many-requests"
+
+    def __init__(self, said: str, *, wait_s: int) -> None:
+        super().__init__(said)
+        self.wait_s = wait_s
+
+
 class QuotaExceeded(Refused):
     """The account may not use more than it does; ``str()`` says used, asked for and allowed."""
 

@@ -129,6 +129,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+AUTHENTICATION_BACKENDS = ["webapp.accounts.sign_in.LimitedBackend"]
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "searches:list"
 LOGOUT_REDIRECT_URL = "leaderboard:index"
@@ -167,13 +168,17 @@ HTTPS = env.flag("ACTNAS_HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]  # asked from inside, by machines
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# HSTS for this host only: the hosts below it, and a list in browsers, are not ours to promise for.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 BEHIND_PROXY = env.flag("ACTNAS_BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # ---- ours -------------------------------------------------------------------------------------
 SOURCE_URL = env.text("ACTNAS_SOURCE_URL", "/source")  # the footer's link (AGPL)
-SIGN_UP = env.flag("ACTNAS_SIGN_UP", True)
+# Strangers make accounts, and so upload, only where somebody decided so: uploads are read by a
+# confined process on a worker's own machine (docs/THREAT_MODEL.md).
+SIGN_UP = env.flag("ACTNAS_SIGN_UP", False)
 # Scripts from elsewhere: the public CDN, or the address of your own copy of the same files.
 CDN = env.text("ACTNAS_CDN", "https://cdn.jsdelivr.net/npm")
 MAX_MODEL_BYTES = env.number("ACTNAS_MAX_MODEL_MB", 512) * 2**20
@@ -193,6 +198,9 @@ DEVICE_STALL_S = env.number("ACTNAS_DEVICE_STALL_S", 60)
 RATE_READS = env.number("ACTNAS_RATE_READS", 600)
 RATE_WRITES = env.number("ACTNAS_RATE_WRITES", 120)
 RATE_SIGN_IN = env.number("ACTNAS_RATE_SIGN_IN", 30)
+# A minute, of one account: wrong passwords, whoever sends them, and uploads.
+RATE_WRONG_PASSWORDS = env.number("ACTNAS_RATE_WRONG_PASSWORDS", 10)
+RATE_UPLOADS = env.number("ACTNAS_RATE_UPLOADS", 60)
 # What one account may use; 0: no limit. The administration pages can allow a user more or less.
 QUOTA_STORED_MIB = env.number("ACTNAS_QUOTA_STORED_MIB", 50 * 1024)
 QUOTA_SEARCHES_AT_ONCE = env.number("ACTNAS_QUOTA_SEARCHES_AT_ONCE", 50)

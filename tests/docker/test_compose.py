@@ -94,6 +94,7 @@ def site(images: None) -> Iterator[Composed]:
         port = listener.getsockname()[1]
     environment = {name: secrets.token_hex(16) for name in SECRETS}
     environment["ACTNAS_PUBLISH"] = f"127.0.0.1:{port}"
+    environment["ACTNAS_SIGN_UP"] = "1"
     composed = Composed(
         f"http://127.0.0.1:{port}", f"actnas-test-{secrets.token_hex(3)}", environment
     )

@@ -83,6 +83,7 @@ def site(
     """Files and host locks below a folder of this test, an empty Redis. The folder comes back."""
     monkeypatch.setenv("ACTNAS_HOST_LOCKS", str(tmp_path / "locks"))
     settings.VAR = tmp_path
+    settings.SIGN_UP = True
     settings.FOLDERS = tmp_path / "work"
     settings.ARTEFACTS = tmp_path / "artefacts"
     settings.REDIS_URL = redis_server

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import (
-    AuthenticationForm,
     PasswordChangeForm,
     PasswordResetForm,
     SetPasswordForm,
@@ -14,13 +13,14 @@ from django.contrib.auth.forms import (
 )
 from django.contrib.auth.models import User
 
+from webapp.accounts import sign_in
 from webapp.accounts.choices import Scope
 from webapp.ui.forms import Accessible
 
 MAIL_HELP = "Only for a forgotten password. Without one, an administrator must help you."
 
 
-class SignInForm(Accessible, AuthenticationForm):
+class SignInForm(Accessible, sign_in.SignInForm):
     pass
 
 

@@ -17,7 +17,7 @@ urlpatterns = [
     path("sign-up/", views.sign_up, name="sign-up"),
     path(
         "login/",
-        auth.LoginView.as_view(
+        views.SignIn.as_view(
             template_name="accounts/login.html",
             authentication_form=SignInForm,
             redirect_authenticated_user=True,

@@ -6,8 +6,9 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
+from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -21,15 +22,23 @@ from webapp.ui.people import signed_in
 _RECENT = 50
 
 
+class SignIn(LoginView):
+    """Django's own; too many tries are answered 429 with the seconds to wait."""
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        answer = super().form_invalid(form)
+        wait_s = getattr(form, "wait_s", None)
+        if wait_s is not None:
+            answer.status_code = 429
+            answer.headers["Retry-After"] = str(wait_s)
+        return answer
+
+
 @require_http_methods(["GET", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """A new account, signed in at once.
-
-    Raises:
-        PermissionDenied: the administrator closed the sign-up.
-    """
+    """A new account, signed in at once; where sign-up is closed, why."""
     if not settings.SIGN_UP:
-        raise PermissionDenied("sign-up is closed on this site")
+        return render(request, "accounts/sign_up_closed.html", status=403)
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = form.save()

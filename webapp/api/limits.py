@@ -1,43 +1,24 @@
-"""Rate limits: how many requests an address may send in a minute, counted in Redis."""
+"""Rate limits of requests, by the address that they come from."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import time
-from dataclasses import dataclass
-
 from django.conf import settings
 from django.http import HttpRequest
-from redis.exceptions import RedisError
 
-from webapp.jobs import queues
+from webapp.rates import Allowance, address, spend
 
-log = logging.getLogger(__name__)
+__all__ = ["Allowance", "address", "of_api", "of_page"]
 
-WINDOW_S = 60
 _SAFE = {"GET", "HEAD", "OPTIONS"}
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """``remaining`` of ``limit`` requests of the bucket until ``reset_s`` seconds from now."""
-
-    bucket: str
-    limit: int
-    remaining: int
-    reset_s: int
-    exceeded: bool
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers of the IETF draft that most clients know."""
-        found = {
-            "RateLimit-Limit": str(self.limit),
-            "RateLimit-Remaining": str(self.remaining),
-            "RateLimit-Reset": str(self.reset_s),
-        }
-        return found | ({"Retry-After": str(self.reset_s)} if self.exceeded else {})
+# Forms that take or mail a secret.
+_SECRET_FORMS = (
+    "/accounts/login/",
+    "/accounts/sign-up/",
+    "/accounts/forgotten/",
+    "/accounts/email/",
+    "/accounts/email/send/",
+    "/admin/login/",
+)
 
 
 def of_api(request: HttpRequest) -> Allowance | None:
@@ -49,43 +30,10 @@ def of_api(request: HttpRequest) -> Allowance | None:
     return spend("write", settings.RATE_WRITES, address(request))
 
 
-def of_sign_in(request: HttpRequest) -> Allowance | None:
-    """Spend one try of a form that takes or mails secrets."""
-    return spend("sign-in", settings.RATE_SIGN_IN, address(request))
-
-
-def address(request: HttpRequest) -> str:
-    """Where the request comes from; behind a proxy, what the proxy appended last."""
-    forwarded = request.headers.get("X-Forwarded-For", "")
-    if settings.BEHIND_PROXY and forwarded:
-        return forwarded.rpartition(",")[2].strip()
-    return request.META.get("REMOTE_ADDR", "")
-
-
-def spend(bucket: str, limit: int, who: str) -> Allowance | None:
-    """Count one request; a limit of 0 means none.
-
-    Windows are whole minutes: up to twice the limit may pass at a boundary, for one counter a
-    bucket instead of a list of times.
-    """
-    if limit <= 0:
+def of_page(request: HttpRequest) -> Allowance | None:
+    """Spend one form of a page; looking at pages is not counted."""
+    if request.method in _SAFE:
         return None
-    now = int(time.time())
-    name = hashlib.sha256(who.encode()).hexdigest()[:16]
-    key = f"actnas-rate:{bucket}:{name}:{now // WINDOW_S}"
-    try:
-        pipe = queues.connection().pipeline()
-        pipe.incr(key)
-        pipe.expire(key, 2 * WINDOW_S)
-        count = int(pipe.execute()[0])
-    except RedisError as error:
-        # A site that cannot count still answers: Redis being away is not the caller's fault.
-        log.warning("requests are not counted: %s", error)
-        return None
-    return Allowance(
-        bucket=bucket,
-        limit=limit,
-        remaining=max(0, limit - count),
-        reset_s=WINDOW_S - now % WINDOW_S,
-        exceeded=count > limit,
-    )
+    if request.path in _SECRET_FORMS:
+        return spend("sign-in", settings.RATE_SIGN_IN, address(request))
+    return spend("write", settings.RATE_WRITES, address(request))

@@ -13,15 +13,10 @@ from webapp.api import limits, problems, replays
 from webapp.middleware import Handler
 
 PREFIX = "/api/v1/"
-# Forms that take or mail a secret.
-_SECRET_FORMS = (
-    *("/accounts/login/", "/accounts/sign-up/", "/accounts/forgotten/"),
-    *("/accounts/email/", "/accounts/email/send/"),
-)
 
 
 class ApiMiddleware:
-    """Pages pass through, but for forms that take or mail a secret: limited like tokens."""
+    """Pages pass through; their forms are limited, those with secrets like tokens."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -30,10 +25,9 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path.startswith(PREFIX):
             return self._api(request)
-        if request.method == "POST" and request.path in _SECRET_FORMS:
-            allowance = limits.of_sign_in(request)
-            if allowance is not None and allowance.exceeded:
-                return problems.plain_limit(allowance.reset_s)
+        allowance = limits.of_page(request)
+        if allowance is not None and allowance.exceeded:
+            return problems.plain_limit(allowance.reset_s)
         return self.get_response(request)
 
     def _api(self, request: HttpRequest) -> HttpResponseBase:

@@ -15,7 +15,7 @@ from ninja import Field, NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from devices.errors import BadRequest, Unsupported
-from webapp.errors import Refused, TooLarge
+from webapp.errors import Refused, TooLarge, TooOften
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def from_any(request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBase
 
 def plain_limit(reset_s: int) -> HttpResponse:
     """The answer to too many tries of a form: a sentence, for a person."""
-    said = f"Too many tries from your address. Wait {reset_s} s, go back and send the form again."
+    said = f"Too many forms from your address. Wait {reset_s} s, go back and send the form again."
     return HttpResponse(
         said, status=429, content_type="text/plain", headers={"Retry-After": str(reset_s)}
     )
@@ -99,7 +99,10 @@ def install(api: NinjaAPI) -> None:
 
     @api.exception_handler(Refused)
     def refused(request: HttpRequest, error: Refused) -> HttpResponse:
-        return response(error.status, str(error), error.title, code=error.code)
+        reply = response(error.status, str(error), error.title, code=error.code)
+        if isinstance(error, TooOften):
+            reply["Retry-After"] = str(error.wait_s)
+        return reply
 
     @api.exception_handler(BadRequest)
     @api.exception_handler(Unsupported)

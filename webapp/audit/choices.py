@@ -21,3 +21,5 @@ class Action(models.TextChoices):
     WITHDRAWN = "withdrawn", "Withdrawn"
     ISSUED = "issued", "Issued"
     REVOKED = "revoked", "Revoked"
+    SIGNED_IN = "signed_in", "Signed in"
+    NOT_SIGNED_IN = "not_in", "Failed to sign in"

@@ -20,3 +20,10 @@ def record(*, by: User, action: Action, what: Model, detail: str = "") -> None:
         title=str(what)[:200],
         detail=detail,
     )
+
+
+def record_unknown(*, action: Action, kind: str, detail: str) -> None:
+    """Note an act of somebody who is nobody here."""
+    Record.objects.create(
+        actor="", actor_key=0, action=action, kind=kind, key="", title="unknown", detail=detail
+    )

@@ -10,6 +10,8 @@ from webapp.ui.forms import Accessible
 
 
 class UploadForm(Accessible, forms.Form):
+    wait_s: int | None = None  # until another upload is taken
+
     file = forms.FileField(max_length=120)
     name = forms.CharField(
         max_length=120, required=False, help_text="Left empty, it is called like the file."

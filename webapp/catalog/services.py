@@ -11,11 +11,12 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models.fields.files import FieldFile
 
+from webapp import rates
 from webapp.accounts import quotas
 from webapp.catalog.choices import UploadState, Visibility
 from webapp.catalog.models import DataSet, Detector, Upload
 from webapp.catalog.uploads import sha256_of
-from webapp.errors import Refused, TooLarge
+from webapp.errors import Refused, TooLarge, TooOften
 from webapp.folders import Folder
 from webapp.jobs import queues
 from webapp.jobs import services as jobs
@@ -24,6 +25,7 @@ from webapp.jobs.models import Job
 
 MODEL_SUFFIXES = (".pt", ".yaml", ".yml", ".onnx")
 DATA_SET_SUFFIXES = (".zip",)
+MAX_NAME = 120
 _VALIDATION_LIMIT_S = 1800
 
 
@@ -38,7 +40,7 @@ def upload_model(
 
     Raises:
         Refused: an empty file, a wrong suffix; TooLarge: above settings.MAX_MODEL_BYTES;
-        QuotaExceeded: the owner's uploads would be too large together.
+        TooOften: too many in a minute; QuotaExceeded: the owner's uploads would be too large.
     """
     _check(file, owner=owner, suffixes=MODEL_SUFFIXES, limit=settings.MAX_MODEL_BYTES)
     detector = Detector(**_common(owner, file, name, visibility))
@@ -59,7 +61,7 @@ def upload_data_set(
 
     Raises:
         Refused: an empty file, a wrong suffix; TooLarge: above settings.MAX_DATA_SET_BYTES;
-        QuotaExceeded: the owner's uploads would be too large together.
+        TooOften: too many in a minute; QuotaExceeded: the owner's uploads would be too large.
     """
     _check(file, owner=owner, suffixes=DATA_SET_SUFFIXES, limit=settings.MAX_DATA_SET_BYTES)
     data_set = DataSet(**_common(owner, file, name, visibility))
@@ -110,7 +112,12 @@ def _common(owner: User, file: UploadedFile, name: str, visibility: str) -> dict
 
 
 def _check(file: UploadedFile, *, owner: User, suffixes: tuple[str, ...], limit: int) -> None:
+    _check_rate(owner)
     name = file.name or ""
+    if not name.isprintable():
+        raise Refused(f"the file name {name[:120]!r} holds a character that cannot be shown")
+    if len(name) > MAX_NAME:
+        raise Refused(f"the file name has {len(name)} characters; at most {MAX_NAME}")
     if Path(name).suffix.lower() not in suffixes:
         raise Refused(f"file {name!r} is not accepted here; accepted: {', '.join(suffixes)}")
     if not file.size:
@@ -118,6 +125,15 @@ def _check(file: UploadedFile, *, owner: User, suffixes: tuple[str, ...], limit:
     if file.size > limit:
         raise TooLarge(f"file {name!r} has {file.size:,} bytes; the largest accepted has {limit:,}")
     quotas.check_upload(owner, name=name, size=file.size)  # before it is stored
+
+
+def _check_rate(owner: User) -> None:
+    spent = rates.spend("upload", settings.RATE_UPLOADS, f"user {owner.pk}")
+    if spent is not None and spent.exceeded:
+        raise TooOften(
+            f"more than {spent.limit} uploads in a minute; send it again in {spent.reset_s} s",
+            wait_s=spent.reset_s,
+        )
 
 
 def _store(

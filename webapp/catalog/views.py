@@ -19,7 +19,7 @@ from webapp.catalog.forms import DataSetForm, ModelForm, UploadForm
 from webapp.catalog.labels import class_table
 from webapp.catalog.models import DataSet, Detector
 from webapp.catalog.pictures import pictures
-from webapp.errors import Refused
+from webapp.errors import Refused, TooOften
 from webapp.ui import svg
 from webapp.ui.people import signed_in
 from webapp.ui.svg.network import DrawnSite
@@ -35,8 +35,7 @@ def upload_model(request: HttpRequest) -> HttpResponse:
     detector = _stored(request, form, services.upload_model)
     if detector is not None:
         return redirect("catalog:model", detector.pk)
-    context = {"form": form, "limit": settings.MAX_MODEL_BYTES}
-    return render(request, "catalog/upload_model.html", context, status=_status(form))
+    return _shown(request, "catalog/upload_model.html", form, settings.MAX_MODEL_BYTES)
 
 
 @login_required
@@ -47,8 +46,7 @@ def upload_data_set(request: HttpRequest) -> HttpResponse:
     data_set = _stored(request, form, services.upload_data_set)
     if data_set is not None:
         return redirect("catalog:data-set", data_set.pk)
-    context = {"form": form, "limit": settings.MAX_DATA_SET_BYTES}
-    return render(request, "catalog/upload_data_set.html", context, status=_status(form))
+    return _shown(request, "catalog/upload_data_set.html", form, settings.MAX_DATA_SET_BYTES)
 
 
 @require_safe
@@ -101,13 +99,23 @@ def _stored(request: HttpRequest, form: UploadForm, store: Callable[..., Stored]
             name=form.cleaned_data["name"],
             visibility=form.cleaned_data["visibility"],
         )
+    except TooOften as error:
+        form.add_error("file", str(error))
+        form.wait_s = error.wait_s
     except Refused as error:
         form.add_error("file", str(error))
-        return None
+    return None
 
 
-def _status(form: UploadForm) -> int:
-    return 422 if form.errors else 200
+def _shown(request: HttpRequest, template: str, form: UploadForm, limit: int) -> HttpResponse:
+    """The form's page, with the status that its errors mean."""
+    answer = render(request, template, {"form": form, "limit": limit})
+    if form.wait_s is not None:
+        answer.status_code = 429
+        answer.headers["Retry-After"] = str(form.wait_s)
+    elif form.errors:
+        answer.status_code = 422
+    return answer
 
 
 def _model(request: HttpRequest, model_id: str) -> dict[str, object]:

@@ -87,6 +87,7 @@ class Stack:
         return {
             **os.environ,
             "ACTNAS_VAR": str(self.data),
+            "ACTNAS_SIGN_UP": os.environ.get("ACTNAS_SIGN_UP", "1"),  # it listens on loopback only
             "ACTNAS_REDIS_URL": f"unix://{self._scratch}/redis.sock",
             "YOLO_CONFIG_DIR": str(self.data / "ultralytics"),
             "YOLO_OFFLINE": "true",

@@ -111,10 +111,13 @@ def recount(ranking_id: int) -> None:
     """Count what is listed, and let kept pages of the leaderboard be forgotten."""
     listed = Entry.objects.listed().filter(ranking=ranking_id).order_by()
     families = dict(listed.values_list("family").annotate(n=Count("pk")).order_by("family"))
+    # Named like the data set of a listed entry: another of the same content may be private.
+    named = listed.order_by("created", "pk").values_list("data_set", flat=True).first()
     used = listed.values_list("detector").annotate(n=Count("pk")).order_by("-n", "detector")
     Ranking.objects.filter(pk=ranking_id).update(
         entries=sum(families.values()),
         families=families,
+        data_set=named,
         most_used=[list(row) for row in used[:MOST_MODELS]],
         version=new_version(),
     )
