@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -138,6 +139,8 @@ class Engine:
         """The address of a socket here that leads to the engine's there."""
         found = _ADDRESSES["ssh"].fullmatch(self.address)
         assert found is not None
+        if shutil.which("ssh") is None:
+            raise DeviceNotReady("its Docker engine needs the program ssh, which is not installed")
         there = found["path"] or LOCAL.removeprefix("unix://")
         login = f"{found['user']}@{found['host']}" if found["user"] else found["host"]
         with tempfile.TemporaryDirectory(prefix="actnas-ssh-") as folder:

@@ -11,6 +11,7 @@ from devices.errors import BadRequest, DeviceNotReady
 from devices.transports import containers
 from devices.transports.engines import Engine
 
+TARGET = targets.get("cpu-onnxruntime-fp32")
 TLS = Path("/etc/actnas/tls")
 
 
@@ -64,7 +65,13 @@ def test_an_engine_that_is_away_is_not_ready(address: str, said: str, tmp_path: 
     tls = tmp_path if address.startswith("tcp") else None
     setup = containers.Setup(engine=Engine(address.format(folder=tmp_path), tls))
     with pytest.raises(DeviceNotReady) as caught:
-        containers.look(setup, targets.get("cpu-onnxruntime-fp32"))
+        containers.look(setup, TARGET)
     assert said in str(caught.value)
     assert str(tmp_path) not in str(caught.value)  # users read it
     assert "\n" not in str(caught.value)
+
+
+def test_a_machine_without_ssh_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeviceNotReady, match="needs the program ssh, which is not installed"):
+        containers.look(containers.Setup(engine=Engine("ssh://board")), TARGET)
