@@ -17,9 +17,10 @@ from pytest_django import Settings
 from tests.webapp.conftest import People, api_client
 from tests.webapp.pages.conftest import World
 from webapp.accounts.models import ApiToken
+from webapp.jobs import beats, queues
 from webapp.jobs.choices import Kind, State
 from webapp.jobs.models import Job
-from webapp.pool.models import Device
+from webapp.pool.models import Device, Host
 
 QUERIES = 4  # jobs; devices with hosts; stages; entries
 Labels = frozenset[tuple[str, str]]
@@ -90,6 +91,17 @@ def test_queues_jobs_and_devices(world: World) -> None:
     assert said[of("actnas_device_state", device=slug, state="idle")] == 0
     assert said[of("actnas_device_health", device=slug, health="noisy")] == 1
     assert said[of("actnas_redis_up")] == 1
+
+
+@pytest.mark.usefixtures("is_open")
+def test_how_long_ago_workers_and_agents_reported(world: World) -> None:
+    beats.beat(queues.connection(), ["train"])
+    host = world.device.host
+    Host.objects.filter(pk=host.pk).update(agent_heartbeat=timezone.now() - timedelta(minutes=5))
+    said = read()
+    assert 0 <= said[of("actnas_queue_worker_age_seconds", queue="train")] < 60
+    assert of("actnas_queue_worker_age_seconds", queue="search") not in said  # none ever did
+    assert 300 <= said[of("actnas_agent_age_seconds", host=host.name)] < 360
 
 
 @pytest.mark.usefixtures("is_open")
