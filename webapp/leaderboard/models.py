@@ -240,6 +240,37 @@ class Entry(models.Model):
         return None if arm is None or not arm["file"] else self.download_of(arm["file"])
 
 
+class Reference(models.Model):
+    """One activation at every site of a well-known model, timed for comparison: no file, no mAP."""
+
+    family = models.CharField(max_length=40)
+    imgsz = models.PositiveIntegerField()
+    target = models.CharField(max_length=60)
+    device_model = models.CharField(max_length=120)
+    activation = models.CharField(max_length=20)
+    kind = models.CharField(max_length=10, help_text="measured or modelled")
+    latency_ms = models.FloatField()
+    ratio = models.FloatField(help_text="latency against SiLU at every site")
+    ratio_low = models.FloatField(null=True, help_text="null where modelled")
+    ratio_high = models.FloatField(null=True)
+    ratio_one_table = models.FloatField(null=True)
+    memory = models.FloatField(null=True)
+    memory_unit = models.CharField(max_length=3, blank=True)
+    measured = models.DateTimeField()
+
+    class Meta:
+        ordering = ["target", "device_model", "family", "imgsz", "activation"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["family", "imgsz", "target", "device_model", "activation"],
+                name="reference_once_a_place",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.family} at {self.imgsz} px with {self.activation} on {self.target}"
+
+
 class Snapshot(models.Model):
     """A list as it stood at one moment, at an address that stays, with its export files.
 

@@ -17,6 +17,7 @@ urlpatterns = [
         "snapshots/<str:snapshot_id>/entries.<str:kind>", views.snapshot_file, name="snapshot-file"
     ),
     path("compare/", views.compare, name="compare"),
+    path("references/", views.references_page, name="references"),
     path("method/", views.method, name="method"),
     path("entries/<str:entry_id>/", views.entry, name="entry"),
     path("entries/<str:entry_id>/samples.json", views.samples, name="samples"),

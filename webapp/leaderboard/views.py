@@ -26,7 +26,7 @@ from devices.targets import TARGETS
 from webapp import paging
 from webapp.errors import Refused
 from webapp.leaderboard import compare as comparing
-from webapp.leaderboard import kept, scatter, services, snapshots, streams
+from webapp.leaderboard import kept, references, scatter, services, snapshots, streams
 from webapp.leaderboard.evidence import Evidence
 from webapp.leaderboard.models import Entry, Snapshot
 from webapp.leaderboard.rows import Row, scale
@@ -248,3 +248,11 @@ def method(request: HttpRequest) -> HttpResponse:
     """What is measured and how, in plain words."""
     context = {"activations": list(CATALOG.values()), "targets": TARGETS}
     return render(request, "leaderboard/method.html", context)
+
+
+@require_safe
+@gzip_page
+def references_page(request: HttpRequest) -> HttpResponse:
+    """One activation everywhere: well-known models on every target that was studied."""
+    context = {"tables": references.tables(), "activations": list(CATALOG.values())}
+    return render(request, "leaderboard/references.html", context)
