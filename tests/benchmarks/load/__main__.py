@@ -27,6 +27,7 @@ PACKAGES = ("django", "gunicorn", "psycopg", "rq", "redis")
 NO_LIMITS = {
     "ACTNAS_RATE_READS": "0",
     "ACTNAS_RATE_WRITES": "0",
+    "ACTNAS_RATE_UPLOADS": "0",
     "ACTNAS_QUOTA_STORED_MIB": "0",
 }
 
