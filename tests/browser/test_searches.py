@@ -72,8 +72,9 @@ def choose_no_target(page: Page) -> None:
 
 def choose_target(page: Page, title: str) -> None:
     """Tick a target, which may be folded away with others of its hardware."""
-    for folded in page.locator("details.more-choices:not([open]) > summary").all():
-        folded.click()
+    folded = page.locator("details.more-choices:not([open]) > summary")
+    while folded.count():
+        folded.first.click()
     page.get_by_label(re.compile(title)).check()
 
 
