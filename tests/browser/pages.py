@@ -32,6 +32,7 @@ PAGES = (
     Visit("compare-nothing", "compare/", "/compare/"),
     Visit("snapshot", "snapshots/<str:snapshot_id>/", "/snapshots/{snapshot}/"),
     Visit("method", "method/", "/method/"),
+    Visit("references", "references/", "/references/"),
     Visit("devices", "devices/", "/devices/"),
     Visit("device", "devices/<slug:slug>/", "/devices/looking-glass-cpu/"),
     Visit("searches", "searches/", "/searches/"),
