@@ -84,7 +84,7 @@ def test_an_entry_shows_its_evidence_and_gives_its_files(page: Page, site: Site)
     page.goto(f"/entries/{site.ids['entries']['cpu-openvino-fp32'][0]}/")
     expect(page.locator(".verdict")).to_contain_text("% (")
     expect(page.locator(".verdict")).to_contain_text("faster on cpu-openvino-fp32")
-    for name in ("Uploaded", "Reference", "Original", "Uniform ReLU", "Mix"):
+    for name in ("Uploaded", "Reference", "Uniform ReLU", "Mix"):
         expect(page.get_by_role("rowheader", name=re.compile(f"^{name}"))).to_be_visible()
     expect(page.locator("svg.strip rect")).to_have_count(57)
     expect(page.locator("svg.samples polygon")).to_have_count(2)
