@@ -30,15 +30,16 @@ def home(values: Mapping[str, Any]) -> Ranking:
     return ranking
 
 
-def enter(entry: Entry) -> None:
-    """Rank an entry that was just listed, for the first time."""
+def enter(entry: Entry) -> int:
+    """Rank an entry that was just listed, for the first time; how many others it moved down."""
     with transaction.atomic():
         _lock([entry.ranking_id])
         ends = _Ends.of(entry)
         entry.rank = 1 + _others(entry).filter(ends.is_beaten_by()).count()
-        _others(entry).filter(ends.beats()).update(rank=F("rank") + 1)
+        moved = _others(entry).filter(ends.beats()).update(rank=F("rank") + 1)
         Entry.objects.filter(pk=entry.pk).update(rank=entry.rank)
         recount(entry.ranking_id)
+    return moved
 
 
 def leave(entries: Iterable[Entry]) -> None:

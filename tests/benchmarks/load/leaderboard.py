@@ -188,13 +188,13 @@ def _publish() -> list[dict[str, float]]:
             entry.pk, entry.arm, entry.rank = new_id(), f"again:{new_id()}", None
             begun = time.monotonic()
             entry.save(force_insert=True)
-            ranking.enter(entry)
+            moved = ranking.enter(entry)
             found.append(
                 {
                     "entries": place.entries,
                     "share": share,
                     "seconds": round(time.monotonic() - begun, 4),
-                    "beaten": rows.filter(rank__gt=entry.rank).count(),
+                    "moved": moved,
                 }
             )
     return found

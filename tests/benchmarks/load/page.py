@@ -95,7 +95,7 @@ def _publishing(rows: list[dict[str, Any]]) -> str:
         {
             "entries": f"{row['inputs']['entries']:,}",
             "in its ranking": f"{one['entries']:,}",
-            "moved down": f"{one['beaten']:,}",
+            "moved down": f"{one['moved']:,}",
             "seconds": one["seconds"],
         }
         for row in rows
