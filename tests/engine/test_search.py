@@ -206,3 +206,21 @@ def test_without_data_there_is_a_cost_study(
     assert all(arm.map50_95 is None and arm.loss is None for arm in study.arms)
     assert len(services.trained) == trained
     assert json.loads(path.read_text())["training"] is None
+
+
+@pytest.mark.slow
+def test_the_papers_recipe_swaps_one_site_at_a_time_and_searches_at_random_beside(
+    spec: SearchSpec, services: Recorded, tmp_path: Path
+) -> None:
+    asked = replace(spec, recipe="paper", activations=("relu", "silu"), out=tmp_path / "paper")
+    found = Result.model_validate_json(search.run(asked, services).read_text())
+    assert found.cost_table is not None
+    assert found.cost_table.source.startswith("one_at_a_time")
+    assert "nwot" in [estimate.estimator for estimate in found.estimates]
+    beside = [one for one in found.candidates if one.solver == "random_search"]
+    assert len(beside) == 1
+    assert beside[0].measured_ratio is not None
+    assert not beside[0].chosen
+    assert any(one.chosen for one in found.candidates)
+    (mix,) = (arm for arm in found.arms if arm.name == "mix")
+    assert mix.loss is not None
