@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from devices import cuda
 from devices.errors import Unsupported
@@ -27,16 +26,6 @@ class Need:
 def chromium() -> str | None:
     """Path of the Chromium that browser tests drive."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-def libfaketime() -> Path | None:
-    """The library that gives a process a clock of its own."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    return found[0] if found else None
-
-
-def _no_faketime() -> str | None:
-    return None if libfaketime() else "no libfaketime: apt-get install faketime"
 
 
 @cache
@@ -101,5 +90,4 @@ NEEDS: dict[str, Need] = {
     "browser": Need(_no_chromium),
     "gpu": Need(_no_gpu),
     "postgres": Need(_no_postgres),
-    "faketime": Need(_no_faketime),
 }
