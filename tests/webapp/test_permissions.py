@@ -45,7 +45,6 @@ GETS: dict[str, tuple[int, ...]] = {
     "snapshots/<str:snapshot_id>/entries.<str:kind>": NOWHERE,  # not written yet
     "compare/": EVERYBODY,
     "references/": EVERYBODY,
-    "references/": EVERYBODY,
     "method/": EVERYBODY,
     "entries/<str:entry_id>/": PRIVATE,
     "entries/<str:entry_id>/samples.json": PRIVATE,
