@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -223,13 +224,24 @@ class Evidence:
         return svg.distribution(rows)
 
     @property
+    def _provenance(self) -> dict[str, Any] | None:
+        leases = (self.entry.search.result or {}).get("provenance", {}).get("leases", {})
+        found: dict[str, Any] | None = leases.get(self.lease)
+        return found
+
+    @property
+    def started(self) -> datetime | None:
+        """When the lease began."""
+        found = self._provenance
+        return datetime.fromisoformat(found["started_at"]) if found else None
+
+    @property
     def environment(self) -> list[tuple[str, str]]:
         """The lease's provenance as (name, value) pairs, nested names joined."""
-        leases = (self.entry.search.result or {}).get("provenance", {}).get("leases", {})
-        found = leases.get(self.lease)
+        found = self._provenance
         if found is None:
             return []
-        pairs = [("harness", str(found["harness"])), ("started", str(found["started_at"]))]
+        pairs = [("harness", str(found["harness"]))]
         for group in ("machine", "versions"):
             pairs += _flat(found[group])
         return [(name, value) for name, value in pairs if value]
