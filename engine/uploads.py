@@ -7,9 +7,9 @@ because that process may have been taken over by the file. Imports no torch: web
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engine.errors import BadDataSet, BadModel, UserError
 from engine.text import odd_character
@@ -34,6 +34,8 @@ def _plain(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_plain)]
 Side = Annotated[int, Field(ge=1, le=2**20)]
+Length = Annotated[float, Field(allow_inf_nan=False)]
+Box = tuple[Annotated[int, Field(ge=0)], Length, Length, Length, Length]
 Names = Annotated[
     list[Annotated[Text, Field(max_length=200)]], Field(min_length=1, max_length=MAX_CLASSES)
 ]
@@ -70,9 +72,7 @@ class ThumbnailFacts(_Facts):
     image: Annotated[Text, Field(max_length=300)]
     width: Side
     height: Side
-    boxes: Annotated[
-        list[Annotated[list[float], Field(min_length=5, max_length=5)]], Field(max_length=200)
-    ]
+    boxes: Annotated[list[Box], Field(max_length=200)]
     all_boxes: Annotated[int, Field(ge=0)]
 
 
@@ -85,6 +85,13 @@ class DataSetFacts(_Facts):
     boxes: dict[Literal["train", "val", "test"], dict[Text, int]]
     notes: Annotated[list[Annotated[Text, Field(max_length=300)]], Field(max_length=20)]
     thumbnails: Annotated[list[ThumbnailFacts], Field(max_length=100)]
+
+    @model_validator(mode="after")
+    def _boxes_have_names(self) -> Self:
+        largest = max((box[0] for one in self.thumbnails for box in one.boxes), default=0)
+        if largest >= len(self.names):
+            raise ValueError(f"a box is of class {largest}; there are {len(self.names)}")
+        return self
 
 
 def model(path: Path) -> ModelFacts:

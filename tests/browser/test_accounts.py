@@ -1,4 +1,4 @@
-"""Sign up, tokens, passwords, and the documentation of the API."""
+"""Sign up, tokens, passwords."""
 
 from __future__ import annotations
 
@@ -50,12 +50,6 @@ def test_a_private_page_asks_to_sign_in_and_then_goes_there(page: Page, site: Si
     page.get_by_label("Password").fill("down-the-rabbit-hole")
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/accounts/tokens/")
-
-
-def test_the_api_documentation_keeps_to_the_policy(page: Page, site: Site) -> None:
-    page.goto("/api/v1/docs")
-    expect(page.locator(".opblock").first).to_be_visible()
-    shoot(page, "api-docs")
 
 
 def _status(page: Page, token: str) -> int:

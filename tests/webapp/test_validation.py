@@ -107,6 +107,9 @@ def test_uploads_are_checked_by_a_worker(
     assert picture.status_code == 404  # a page's address: tokens are for the API
     browser = Client()
     browser.force_login(people.owner)
+    page = browser.get(f"/data-sets/{rings.pk}/")
+    assert page.status_code == 200
+    assert "Boxes a class" in page.content.decode()
     picture = browser.get(f"/data-sets/{rings.pk}/0.webp")
     assert (picture.status_code, picture["Content-Type"]) == (200, "image/webp")
     assert browser.get(f"/data-sets/{rings.pk}/12.webp").status_code == 404
