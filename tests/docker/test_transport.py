@@ -167,7 +167,7 @@ def test_a_container_that_is_killed_has_crashed(
     number: str,
     said: str,
 ) -> None:
-    struck = set()
+    struck: set[str] = set()
 
     def strike(share: float, text: str) -> None:
         if text.startswith("block"):
