@@ -171,6 +171,7 @@ def whole_site(folder: Path, *, database: str | None = None) -> Iterator[Site]:
         patch.setenv("TMPDIR", str(temporary))
         patch.setenv("ACTNAS_LOG", "json")
         patch.setenv("ACTNAS_SICK", str(folder / "sick"))
+        patch.setenv("ACTNAS_LINGER", str(folder / "linger"))
         patch.setenv("ACTNAS_DEVICE_STALL_S", str(STALL_S))
         patch.setenv("PYTHONPATH", str(SICK), prepend=os.pathsep)
         if database is not None:

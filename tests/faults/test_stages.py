@@ -60,6 +60,8 @@ def ordeal(
         "epochs": 3,
         "max_map_loss": 1.0,
     }
+    linger = site.sick.with_name("linger")
+    linger.touch()
     request = script.search(wish)
     found = Ordeal(request["searches"][0]["id"])
     stages = site.stack.data / "work" / "searches" / found.search / "stages"
@@ -76,6 +78,7 @@ def ordeal(
             _strike_helpers(site, found)
         assert time.monotonic() < deadline, site.jobs()
         time.sleep(0.002)
+    linger.unlink()
     found.entries = script.request(request["id"])["searches"][0]["entries"]
     return found
 

@@ -1,7 +1,7 @@
 """``make bench-load``: a site of its own under load on this machine; adds the missing rows.
 
-``--only leaderboard,uploads,queue`` runs those parts alone, ``--sizes 10000`` those sizes of the
-leaderboard, ``--again`` measures anew what is there; ``--page`` measures nothing.
+``--only leaderboard,render,uploads,queue`` runs those parts alone, ``--sizes 10000`` those sizes of
+the leaderboard, ``--again`` measures anew what is there; ``--page`` measures nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-from tests.benchmarks.load import leaderboard, page, queue, uploads
+from tests.benchmarks.load import leaderboard, page, queue, render, uploads
 from tests.benchmarks.load.servers import site
 from tests.benchmarks.numbers import table
 from tests.benchmarks.rows import Rows
 
-PARTS: dict[str, ModuleType] = {"leaderboard": leaderboard, "uploads": uploads, "queue": queue}
+PARTS: dict[str, ModuleType] = {
+    "leaderboard": leaderboard,
+    "render": render,
+    "uploads": uploads,
+    "queue": queue,
+}
 ROOT = Path(__file__).parents[3]
 OUT = ROOT / "docs" / "benchmarks"
 PACKAGES = ("django", "gunicorn", "psycopg", "rq", "redis")

@@ -59,7 +59,7 @@ def _measure(site: Site, n: int) -> dict[str, Any]:
     begun = time.monotonic()
     made.fill(n)
     print(f"{n:,} entries after {time.monotonic() - begun:.0f} s", flush=True)
-    signed_in = {"Cookie": f"sessionid={_session()}"}
+    signed_in = {"Cookie": f"sessionid={session_key()}"}
     addresses = _addresses()
     found: dict[str, Any] = {"filled_s": round(time.monotonic() - begun, 1), "pages": {}}
     for name in PAGES:
@@ -80,7 +80,7 @@ def _measure(site: Site, n: int) -> dict[str, Any]:
     return found
 
 
-def _session() -> str:
+def session_key() -> str:
     """The session key of a reader who is signed in."""
     from django.contrib.auth.models import User
     from django.test import Client

@@ -15,7 +15,7 @@ from tests.benchmarks.load.servers import POSTGRES, THREADS, WORKERS
 from tests.benchmarks.numbers import Number
 from tests.benchmarks.rows import Rows
 
-KINDS = ("leaderboard", "uploads", "queue")
+KINDS = ("leaderboard", "render", "uploads", "queue")
 _MEANING = {
     "kept": "first pages of visitors, from Redis",
     "first": "first pages of a reader who is signed in: always made",

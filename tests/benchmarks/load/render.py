@@ -1,0 +1,104 @@
+"""The first render of the leaderboard in Chromium, on this machine, with ten thousand entries."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests import machine
+from tests.benchmarks.load import leaderboard
+from tests.benchmarks.load.servers import Site
+from tests.benchmarks.numbers import Number
+from tests.benchmarks.rows import Rows
+
+ENTRIES = 10_000
+VISITS = 20
+BOUND_MS = 200.0
+CACHE = Path(__file__).parents[3] / "var" / "cache" / "npm"
+# Waits for the first thing on the screen: it may come after everything was loaded.
+_TIMES = """async () => {
+  const painted = () => performance.getEntriesByName("first-contentful-paint")[0];
+  while (!painted()) await new Promise((done) => setTimeout(done, 10));
+  const page = performance.getEntriesByType("navigation")[0];
+  return { paint_ms: painted().startTime, answer_ms: page.responseEnd };
+}"""
+
+
+def inputs() -> dict[str, Any]:
+    return {"entries": ENTRIES, "visits": VISITS, "seed": leaderboard.SEED, "width": 1440}
+
+
+def missing(rows: Rows, sizes: tuple[int, ...]) -> bool:
+    """Whether the row is missing; ``sizes`` are those of the leaderboard's own part."""
+    return rows.find("render", inputs()) is None
+
+
+def run(rows: Rows, site: Site, sizes: tuple[int, ...]) -> None:
+    """Adds the row; the process must see the database of ``site``."""
+    from tests.benchmarks.load import entries as made
+
+    made.prepare()
+    made.fill(ENTRIES)
+    rows.add("render", inputs(), partial(_measure, site))
+
+
+def _measure(site: Site) -> dict[str, Any]:
+    """Milliseconds from the click to the first paint: a visitor's (the page is kept in Redis) and
+    a signed-in reader's (it is made anew), each visit in a new browser profile."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import npm
+    from tests.browser.conftest import FLAGS, answer_for_cdn
+    from webapp.ui import cdn
+
+    libraries = {
+        file.url(cdn.DEFAULT_BASE): npm.fetch(file.package, file.version, file.path, cache=CACHE)
+        for file in cdn.FILES.values()
+    }
+    url = "http://{}:{}".format(*site.address)
+    session = leaderboard.session_key()
+    found: dict[str, Any] = {"load_1min_before": round(os.getloadavg()[0], 2)}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=machine.chromium(), args=FLAGS)
+        for name in ("visitor", "reader"):
+            visits = []
+            for _ in range(VISITS + 1):
+                context = browser.new_context(viewport={"width": 1440, "height": 900})
+                answer_for_cdn(context, libraries)
+                if name == "reader":
+                    context.add_cookies([{"name": "sessionid", "value": session, "url": url}])
+                page = context.new_page()
+                page.goto(f"{url}/")
+                visits.append(page.evaluate(_TIMES))
+                context.close()
+            found[name] = visits[1:]  # the first one warms the web process
+        browser.close()
+    return found
+
+
+def numbers(rows: Rows) -> list[Number]:
+    """first_render: the median of visits, with their 5th and 95th percentile."""
+    row = rows.find("render", inputs())
+    return [_number(row, name) for name in ("visitor", "reader")]
+
+
+def _number(row: dict[str, Any] | None, name: str) -> Number:
+    plain = Number(f"first_render_{name}", "ms", ("<=", BOUND_MS))
+    if row is None:
+        return plain
+    paints = [visit["paint_ms"] for visit in row["values"][name]]
+    low, middle, high = np.percentile(paints, [5, 50, 95])
+    answered = float(np.median([visit["answer_ms"] for visit in row["values"][name]]))
+    return Number(
+        plain.name,
+        plain.unit,
+        plain.target,
+        float(middle),
+        (float(low), float(high)),
+        f"{ENTRIES:,} entries, {VISITS} new profiles; answered after {answered:.0f} ms; "
+        f"load average before {row['values']['load_1min_before']}",
+    )
