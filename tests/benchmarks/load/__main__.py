@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -85,7 +86,9 @@ def _run(part: ModuleType, rows: Rows, sizes: tuple[int, ...]) -> None:
 
 def _measured(part: ModuleType, rows: Rows, sizes: tuple[int, ...]) -> None:
     signal.signal(signal.SIGTERM, _stop)  # what the site started is ended on the way out
-    with site(NO_LIMITS) as running:
+    with ExitStack() as stack:
+        own = stack.enter_context(render.own_cdn()) if part is render else {}
+        running = stack.enter_context(site(NO_LIMITS | own))
         os.environ.update(running.environment)
         import django
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -32,6 +37,38 @@ def inputs() -> dict[str, Any]:
     return {"entries": ENTRIES, "visits": VISITS, "seed": leaderboard.SEED, "width": 1440}
 
 
+@contextmanager
+def own_cdn() -> Iterator[dict[str, str]]:
+    """A server of the pages' libraries on loopback, and the setting that makes a site use it.
+
+    Answering for the CDN inside the browser would hold up every other request, too.
+    """
+    from tests.browser import npm
+    from webapp.ui import cdn
+
+    with tempfile.TemporaryDirectory(prefix="actnas-cdn-") as folder:
+        for file in cdn.FILES.values():
+            place = Path(file.url(folder))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(npm.fetch(file.package, file.version, file.path, cache=CACHE))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=folder))
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield {"ACTNAS_CDN": f"http://127.0.0.1:{server.server_address[1]}"}
+        finally:
+            server.shutdown()
+            server.server_close()
+
+
+class _Files(SimpleHTTPRequestHandler):
+    def end_headers(self) -> None:
+        self.send_header("Access-Control-Allow-Origin", "*")
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: a benchmark prints its rows."""
+
+
 def missing(rows: Rows, sizes: tuple[int, ...]) -> bool:
     """Whether the row is missing; ``sizes`` are those of the leaderboard's own part."""
     return rows.find("render", inputs()) is None
@@ -51,14 +88,8 @@ def _measure(site: Site) -> dict[str, Any]:
     a signed-in reader's (it is made anew), each visit in a new browser profile."""
     from playwright.sync_api import sync_playwright
 
-    from tests.browser import npm
-    from tests.browser.conftest import FLAGS, answer_for_cdn
-    from webapp.ui import cdn
+    from tests.browser.conftest import FLAGS
 
-    libraries = {
-        file.url(cdn.DEFAULT_BASE): npm.fetch(file.package, file.version, file.path, cache=CACHE)
-        for file in cdn.FILES.values()
-    }
     url = "http://{}:{}".format(*site.address)
     session = leaderboard.session_key()
     found: dict[str, Any] = {"load_1min_before": round(os.getloadavg()[0], 2)}
@@ -68,7 +99,6 @@ def _measure(site: Site) -> dict[str, Any]:
             visits = []
             for _ in range(VISITS + 1):
                 context = browser.new_context(viewport={"width": 1440, "height": 900})
-                answer_for_cdn(context, libraries)
                 if name == "reader":
                     context.add_cookies([{"name": "sessionid", "value": session, "url": url}])
                 page = context.new_page()

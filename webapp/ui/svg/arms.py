@@ -56,10 +56,11 @@ def _mark(
         points = f"{tip},{middle} {back},{middle - 5} {back},{middle + 5}"
         return [element("polygon", attributes={"class": "beyond", "points": points})]
     left, right = place(low), place(high)
-    shapes = [_line("whisker", (left, middle), (right, middle))]
-    shapes += [_line("whisker-end", (x, middle - 4), (x, middle + 4)) for x in (left, right)]
+    ends = "".join(f"M{x:.1f} {middle - 4:g}v8" for x in (left, right))
+    path = f"M{left:.1f} {middle:g}H{right:.1f}{ends}"
+    whisker = element("path", attributes={"class": "whisker", "d": path})
     dot = element("circle", attributes={"class": "dot", "cx": place(value), "cy": middle, "r": 3.2})
-    return [*shapes, dot]
+    return [whisker, dot]
 
 
 def _line(css: str, start: tuple[float, float], end: tuple[float, float]) -> SafeString:

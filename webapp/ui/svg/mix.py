@@ -38,29 +38,32 @@ def words(activations: Sequence[str]) -> str:
 
 
 def bar(activations: Sequence[str]) -> SafeString:
-    """The bar: one unit of width a site; neighbours that agree are one rectangle."""
+    """The bar: one unit of width a site, one path an activation (lists draw many of them)."""
     n = len(activations)
     label = f"Activation mix of {n} sites: {words(activations)}"
-    shapes = join(_stretch(name, start, stop, n) for name, start, stop in _stretches(activations))
-    return drawing(shapes, label=label, width=max(1, n), height=1, css="mix-bar", stretch=True)
+    stretches: dict[str, list[str]] = {}
+    for activation, start, width in _stretches(activations):
+        stretches.setdefault(activation, []).append(f"M{start} 0h{width}v1h-{width}z")
+    shapes = (
+        element(
+            "path",
+            element("title", f"{title(name)}, {activations.count(name)} of {n} sites"),
+            attributes={"d": "".join(parts), "fill": colour(name)},
+        )
+        for name, parts in stretches.items()
+    )
+    return drawing(
+        join(shapes), label=label, width=max(1, n), height=1, css="mix-bar", stretch=True
+    )
 
 
 def _stretches(activations: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Neighbours that agree: ``(activation, first site, number of sites)``."""
     start = 0
     for activation, group in groupby(activations):
-        stop = start + sum(1 for _ in group)
-        yield activation, start, stop
-        start = stop
-
-
-@lru_cache(maxsize=20_000)  # a list draws hundreds of the same ones
-def _stretch(activation: str, start: int, stop: int, of: int) -> SafeString:
-    where = f"site {stop}" if stop - start == 1 else f"sites {start + 1}\u2013{stop}"
-    return element(
-        "rect",
-        element("title", f"{title(activation)}, {where} of {of}"),
-        attributes={"x": start, "width": stop - start, "height": 1, "fill": colour(activation)},
-    )
+        width = sum(1 for _ in group)
+        yield activation, start, width
+        start += width
 
 
 @lru_cache(maxsize=100)
