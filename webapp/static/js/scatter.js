@@ -103,10 +103,13 @@ function draw(canvas) {
   });
 }
 
-for (const canvas of document.querySelectorAll("canvas[data-scatter]")) {
+function show(canvas) {
   let chart = draw(canvas);
   document.addEventListener("themechange", () => {
     chart.destroy();
     chart = draw(canvas);
   });
 }
+
+// After the first paint of the page: the table must not wait for the chart.
+requestAnimationFrame(() => setTimeout(() => document.querySelectorAll("canvas[data-scatter]").forEach(show)));

@@ -30,9 +30,10 @@ for (const button of document.querySelectorAll("[data-theme-toggle]")) {
 }
 darkPreferred.addEventListener("change", () => document.dispatchEvent(new CustomEvent("themechange")));
 
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+let exact;
 
 function localiseTimes(root) {
+  exact ??= new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   for (const element of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(element.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
@@ -40,7 +41,8 @@ function localiseTimes(root) {
     else element.title = exact.format(moment);
   }
 }
-localiseTimes(document);
+// After the first paint: making a format takes longer than drawing a page.
+requestAnimationFrame(() => setTimeout(() => localiseTimes(document)));
 document.addEventListener("htmx:afterSettle", (event) => localiseTimes(event.target));
 
 // What a reader opened, closed or scrolled stays so when htmx replaces the part around it.
