@@ -10,7 +10,7 @@ import onnx
 from ai_edge_litert.interpreter import Interpreter
 
 from devices.convert import tflite
-from devices.convert.tflite.emitter import Emitter
+from devices.convert.tflite.lowering import lower
 from devices.convert.tflite.metadata import precision
 from devices.convert.tflite.ranges import Ranges
 from devices.protocol import SiteTime
@@ -32,7 +32,7 @@ def profile(artefact: Path, *, model: Path, runs: int, threads: int) -> list[Sit
     network = tflite.read(onnx.load(str(model)))
     ranges = Ranges(network, None) if precision(content) == "int8" else None
     parts = network.sites()
-    files = [Emitter(part, ranges).run({}) for _, part in parts]
+    files = [lower(part, ranges) for _, part in parts]
     whole, *times = _medians([content, *files], runs, threads)
     found = [SiteTime(site=key, ms=ms) for (key, _), ms in zip(parts, times, strict=True)]
     return [*found, SiteTime(site="", ms=max(whole - sum(times), 0.0))]

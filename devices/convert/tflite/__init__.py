@@ -12,10 +12,12 @@ from devices.convert.tflite.activations import RUNS
 from devices.convert.tflite.calibration import observed_ranges
 from devices.convert.tflite.correction import corrected_biases
 from devices.convert.tflite.decode import host_part
-from devices.convert.tflite.emitter import Emitter, Lowering
+from devices.convert.tflite.emitter import Lowering
+from devices.convert.tflite.lowering import lower
 from devices.convert.tflite.metadata import CALIBRATED, HOST_PART
-from devices.convert.tflite.network import Network, read, read_whole
+from devices.convert.tflite.network import Network
 from devices.convert.tflite.ranges import Ranges
+from devices.convert.tflite.reading import read, read_whole
 from devices.convert.tflite.tables import silu_as_table
 
 __all__ = [
@@ -66,7 +68,8 @@ def convert(
     biases = None
     if calibrated and images is not None:
         biases = corrected_biases(model, network, ranges, images)
-    return Converted(Emitter(network, ranges, lowering, biases).run(metadata), network, calibrated)
+    content = lower(network, ranges, lowering=lowering, biases=biases, metadata=metadata)
+    return Converted(content, network, calibrated)
 
 
 def convert_whole(model: onnx.ModelProto, *, images: NDArray[np.uint8] | None) -> bytes:
@@ -82,8 +85,8 @@ def convert_whole(model: onnx.ModelProto, *, images: NDArray[np.uint8] | None) -
     """
     whole = read_whole(model)
     if images is None:
-        return Emitter(whole, None).run({}, real_edges=True)
+        return lower(whole, None, real_edges=True)
     network = read(model)
     ranges = Ranges(network, observed_ranges(model, network, images))
     biases = corrected_biases(model, network, ranges, images, xnnpack=True)
-    return Emitter(whole, ranges, biases=biases).run({}, real_edges=True)
+    return lower(whole, ranges, biases=biases, real_edges=True)

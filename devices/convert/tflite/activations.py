@@ -1,28 +1,18 @@
-"""How TFLite runs each catalog activation: fused, as one operator, or as a short chain."""
+"""How TFLite runs each catalog activation that is not fused: one operator, or a short chain."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from devices.activations import LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
+from devices.convert.tflite.emitter import Emitter
 from devices.convert.tflite.layers import Layer, stored_shape
 from devices.convert.tflite.quantisation import LOGISTIC_OUTPUT, Quantisation
 from devices.errors import Unsupported
-
-if TYPE_CHECKING:
-    from devices.convert.tflite.emitter import Emitter
-    from devices.convert.tflite.network import Network
-
-# What a convolution can do by itself.
-FUSED: dict[str, int] = {
-    "identity": schema.ActivationFunctionType.NONE,
-    "relu": schema.ActivationFunctionType.RELU,
-    "relu6": schema.ActivationFunctionType.RELU6,
-}
 
 # A 256-entry table costs the same whatever it holds. TFLite has no SiLU operator, so where SiLU
 # is to be costed as one table, HARD_SWISH stands for it: right for costs, wrong for values.
@@ -159,18 +149,3 @@ _EMITTERS: dict[str, Callable[[Layer, Emitter], None]] = {
 _REAL_EMITTERS: dict[str, Callable[[Layer, Emitter], None]] = {"mish": _mish, "selu": _selu}
 
 RUNS: tuple[str, ...] = tuple(_EMITTERS)
-
-
-def fused_sites(network: Network) -> dict[str, Layer]:
-    """{convolution's output: site} where the site is its only reader and TFLite can fuse it."""
-    readers = network.readers()
-    leaving = set(network.outputs)
-    fused: dict[str, Layer] = {}
-    for layer in network.layers:
-        if layer.kind != "Conv" or layer.outputs[0] in leaving:
-            continue
-        following = readers[layer.outputs[0]]
-        site = following[0].site if len(following) == 1 else None
-        if site is not None and site.activation in FUSED:
-            fused[layer.outputs[0]] = following[0]
-    return fused

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ai_edge_litert import schema_py_generated as schema
 
+from devices.convert.tflite.emitter import Emitter
 from devices.convert.tflite.layers import Layer, NotOnNpu, Shape, as_ints
-
-if TYPE_CHECKING:
-    from devices.convert.tflite.emitter import Emitter
 
 
 class Concat:

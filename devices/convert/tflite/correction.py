@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from devices.convert.tflite import quantisation
-from devices.convert.tflite.activations import fused_sites
+from devices.convert.tflite.fusing import fused_sites
 from devices.convert.tflite.layers import Layer
 from devices.convert.tflite.lookup import lookup
 from devices.convert.tflite.network import Network

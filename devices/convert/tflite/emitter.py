@@ -1,4 +1,4 @@
-"""Writes a network's layers as TFLite operators, one by one."""
+"""The tensors of a conversion: what each layer's operators read and write."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.convert.tflite.activations import FUSED, emit_activation, fused_sites
+from devices.convert.tflite.fusing import FUSED, fused_sites
 from devices.convert.tflite.layers import NHWC, Layer, Order, natural, stored_shape
 from devices.convert.tflite.network import Network
-from devices.convert.tflite.operators import OPERATORS
 from devices.convert.tflite.quantisation import Quantisation
 from devices.convert.tflite.ranges import Ranges
 from devices.convert.tflite.writer import Writer
@@ -47,28 +46,7 @@ class Emitter:
         self._ranges = ranges
         self._stored: dict[tuple[str, bool], tuple[int, Order]] = {}
         self._turned: dict[tuple[str, bool, Order], int] = {}
-        self._fused = fused_sites(network)
-
-    def run(self, metadata: Mapping[str, bytes], *, real_edges: bool = False) -> bytes:
-        """The TFLite file, with ``metadata`` in it.
-
-        It takes the image in NHWC and gives maps of four axes in NHWC, int8 where they are; with
-        ``real_edges`` it takes float32 and gives float32 in ONNX's own order of axes.
-        """
-        first = self._image(real=real_edges)
-        absorbed = {site.outputs[0] for site in self._fused.values()}
-        for layer in self.network.layers:
-            self.real = self._is_real(layer.outputs[0])
-            if layer.kind != "Activation":
-                OPERATORS[layer.kind].emit(layer, self)
-            elif layer.outputs[0] not in absorbed:
-                emit_activation(layer, self)
-        outputs = []
-        for name in self.network.outputs:
-            self.real = real_edges or self._is_real(name)
-            rank = len(self.network.shapes[name])
-            outputs.append(self.read(name, tuple(range(rank)) if real_edges else None))
-        return self.writer.finish([first], outputs, metadata)
+        self.fused = fused_sites(network)
 
     def stored(self, name: str) -> tuple[int, Order]:
         """The tensor of feature map ``name`` as it lies there: stored axis i is ONNX axis order[i].
@@ -156,15 +134,17 @@ class Emitter:
 
         A site whose activation TFLite can fuse is absorbed by the convolution before it.
         """
-        site = self._fused.get(layer.outputs[0])
+        site = self.fused.get(layer.outputs[0])
         if site is None or site.site is None:
             return layer.outputs[0], FUSED["identity"]
         return site.outputs[0], FUSED[site.site.activation]
 
-    def _is_real(self, name: str) -> bool:
+    def is_real(self, name: str) -> bool:
+        """Whether the feature map is float32."""
         return self._ranges is None or name not in self._ranges
 
-    def _image(self, *, real: bool) -> int:
+    def image(self, *, real: bool) -> int:
+        """The tensor of the image, NHWC; ``real``: float32, quantised where the network is int8."""
         name = self.network.input
         to = self.write(name, NHWC)
         if self.real or not real:

@@ -6,8 +6,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from devices.convert.tflite.emitter import Emitter
 from devices.convert.tflite.layers import Layer
+from devices.convert.tflite.lowering import lower
 from devices.convert.tflite.network import Network
 from devices.convert.tflite.ranges import Ranges
 
@@ -23,7 +23,7 @@ def lookup(layer: Layer, ranges: Ranges, *, xnnpack: bool) -> NDArray[np.float32
     source, output = layer.inputs[0], layer.outputs[0]
     network = Network(source, (layer,), (output,), {source: _SHAPE, output: _SHAPE}, ())
     interpreter = Interpreter(
-        model_content=Emitter(network, ranges, "tflite").run({}),
+        model_content=lower(network, ranges),
         num_threads=1,
         experimental_op_resolver_type=OpResolverType.AUTO
         if xnnpack

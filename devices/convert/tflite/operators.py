@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ai_edge_litert import schema_py_generated as schema
 
 from devices.convert.tflite.algebra import Elementwise, MatMul, Quotient, Sigmoid, Softmax
 from devices.convert.tflite.arrangement import Concat, Resize, Slice, Split
+from devices.convert.tflite.emitter import Emitter
 from devices.convert.tflite.layers import Layer, Shape
 from devices.convert.tflite.shaping import Reshape, Transpose
 from devices.convert.tflite.windows import Conv, ConvTranspose, Pool
-
-if TYPE_CHECKING:
-    from devices.convert.tflite.emitter import Emitter
 
 
 class Operator(Protocol):

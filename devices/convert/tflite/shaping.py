@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from devices.convert.tflite.emitter import Emitter
 from devices.convert.tflite.layers import Layer, NotOnNpu, Order, Shape, as_ints, stored_shape
-
-if TYPE_CHECKING:
-    from devices.convert.tflite.emitter import Emitter
 
 
 class Transpose:

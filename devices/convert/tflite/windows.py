@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from devices.convert.tflite import quantisation
+from devices.convert.tflite.emitter import Emitter
 from devices.convert.tflite.layers import NHWC, Layer, NotOnNpu, Order, Shape, Window
-
-if TYPE_CHECKING:
-    from devices.convert.tflite.emitter import Emitter
 
 
 class Conv:
