@@ -1,4 +1,4 @@
-"""Data sets in YOLO layout: opened, read into arrays, and uploads checked."""
+"""Data sets in YOLO layout, opened and read into arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,11 +16,6 @@ from engine import labels, yaml_limits
 from engine.errors import BadDataSet
 from engine.labels import Boxes
 from engine.text import odd_character
-
-if TYPE_CHECKING:
-    from engine.data_info import DataSetInfo
-
-__all__ = ["SPLITS", "DataSet", "Split", "find_yaml", "open_data", "read_image", "validate_archive"]
 
 SPLITS = ("train", "val", "test")
 FORMATS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -88,16 +83,6 @@ class DataSet:
         if not path.is_file():
             return np.zeros((0, 5), dtype=np.float32)
         return labels.read(path, classes=len(self.names))
-
-    def info(self) -> DataSetInfo:
-        """What is in the data set: its identity, images and boxes; reads every file once.
-
-        Raises:
-            BadDataSet: a label file is wrong.
-        """
-        from engine import data_info
-
-        return data_info.describe(self)
 
     def _paths(self, split: str) -> list[Path]:
         if split not in self.splits:
@@ -269,10 +254,3 @@ def _place(image: NDArray[np.uint8], square: NDArray[np.uint8]) -> tuple[int, in
     top, left = round((side - h) / 2 - 0.1), round((side - w) / 2 - 0.1)
     square[:, top : top + h, left : left + w] = image.transpose(2, 0, 1)
     return left, top, w, h
-
-
-def validate_archive(zip_path: Path, out_dir: Path, *, seed: int = 0) -> DataSetInfo:
-    """See :func:`engine.validation.validate_archive`."""
-    from engine import validation
-
-    return validation.validate_archive(zip_path, out_dir, seed=seed)

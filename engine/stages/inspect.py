@@ -11,6 +11,7 @@ from devices import graph
 from devices.files import atomic
 from engine import export, sites
 from engine.data import SPLITS
+from engine.data_info import describe
 from engine.errors import BadSearch
 from engine.stages.context import Context
 
@@ -73,7 +74,7 @@ def _data(context: Context) -> dict[str, Any] | None:
             f"the data set has no {missing[0]} split; train, val and test are needed "
             "(choices use val, published figures use test once)"
         )
-    info = context.data.info()
+    info = describe(context.data)
     return {"sha256": info.sha256, "classes": len(ours), "images": info.images}
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from engine import data
 from engine.data import DataSet
+from engine.data_info import describe
 from engine.errors import BadDataSet
 
 
@@ -73,7 +74,7 @@ def test_polygons_become_boxes_and_repeated_lines_go(tmp_path: Path) -> None:
 
 
 def test_other_layouts_of_the_same_data(molecules: Path, copied: Path) -> None:
-    expected = data.open_data(molecules).info()
+    expected = describe(data.open_data(molecules))
     yaml = copied / "data.yaml"
     text = yaml.read_text()
     yaml.write_text(
@@ -84,28 +85,28 @@ def test_other_layouts_of_the_same_data(molecules: Path, copied: Path) -> None:
     )
     listed = sorted((copied / "images" / "test").iterdir())
     (copied / "test.txt").write_text("\n".join(f"./images/test/{p.name}" for p in listed))
-    assert data.open_data(yaml).info() == expected
-    assert data.open_data(copied).info() == expected
+    assert describe(data.open_data(yaml)) == expected
+    assert describe(data.open_data(copied)) == expected
 
 
 def test_info_depends_on_content_only(molecules: Path, copied: Path) -> None:
-    before = data.open_data(molecules).info()
+    before = describe(data.open_data(molecules))
     assert before.images == {"train": 24, "val": 12, "test": 12}
     assert sum(before.boxes["val"].values()) > 50
     assert before.notes == []
     for folder in ("images", "labels"):
         for path in list((copied / folder / "val").iterdir()):
             path.rename(path.with_name(f"other-{path.name}"))
-    assert data.open_data(copied).info() == before
+    assert describe(data.open_data(copied)) == before
     label = next((copied / "labels" / "val").iterdir())
     label.write_text(label.read_text() + "0 0.5 0.5 0.1 0.1\n")
-    assert data.open_data(copied).info().sha256 != before.sha256
+    assert describe(data.open_data(copied)).sha256 != before.sha256
 
 
 def test_info_notes_images_in_two_splits(copied: Path) -> None:
     picture = sorted((copied / "images" / "train").iterdir())[0]
     shutil.copyfile(picture, copied / "images" / "test" / "again.png")
-    assert data.open_data(copied).info().notes == ["1 test images are train images too"]
+    assert describe(data.open_data(copied)).notes == ["1 test images are train images too"]
 
 
 @pytest.mark.parametrize(

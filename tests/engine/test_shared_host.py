@@ -15,6 +15,7 @@ from devices.protocol import Arm, File, MeasureJob, Settings
 from devices.runtimes.base import sha256
 from devices.transports import local
 from engine import data, export, loading
+from engine.data_info import describe
 from engine.training import TrainingSettings, TrainingSpec
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ def steps(abd_checkpoint: Path, molecules: Path, tmp_path: Path) -> Iterator[Pat
         model=str(abd_checkpoint),
         model_sha256=sha256(abd_checkpoint),
         data=str(molecules),
-        data_sha256=data.open_data(molecules).info().sha256,
+        data_sha256=describe(data.open_data(molecules)).sha256,
         settings=TrainingSettings(
             imgsz=160, activations=("relu", "silu"), adapt_epochs=10_000, batch=8
         ),

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine import archive, data
+from engine import archive, data, validation
+from engine.data_info import describe
 from engine.errors import BadDataSet
 
 Change = Callable[[dict[str, bytes]], None]
@@ -35,7 +36,7 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
 def refused(folder: Path, match: str, *, name: str = "set.zip") -> None:
     """The archive is refused with one clear line and nothing is left of it."""
     with pytest.raises(BadDataSet, match=match) as caught:
-        data.validate_archive(folder / name, folder / "out")
+        validation.validate_archive(folder / name, folder / "out")
     assert "\n" not in str(caught.value)
     assert [path.name for path in folder.iterdir()] == [name]
 
@@ -45,9 +46,9 @@ def test_a_good_archive_is_stored_in_one_layout(
     files: dict[str, bytes], molecules: Path, tmp_path: Path, top: str
 ) -> None:
     pack(tmp_path / "set.zip", {f"{top}{name}": content for name, content in files.items()})
-    info = data.validate_archive(tmp_path / "set.zip", tmp_path / "out")
-    assert info == data.open_data(molecules).info()
-    assert info == data.open_data(tmp_path / "out").info()
+    info = validation.validate_archive(tmp_path / "set.zip", tmp_path / "out")
+    assert info == describe(data.open_data(molecules))
+    assert info == describe(data.open_data(tmp_path / "out"))
     assert info.to_json()["images"] == {"train": 24, "val": 12, "test": 12}
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["data.yaml", "images", "labels"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "set.zip"]
@@ -60,7 +61,7 @@ def test_a_missing_test_split_is_cut_from_train_by_seed(
     kept["data.yaml"] = kept["data.yaml"].replace(b"test: images/test\n", b"")
     pack(tmp_path / "set.zip", kept)
     infos = [
-        data.validate_archive(tmp_path / "set.zip", tmp_path / f"out{number}", seed=seed)
+        validation.validate_archive(tmp_path / "set.zip", tmp_path / f"out{number}", seed=seed)
         for number, seed in enumerate([0, 0, 1])
     ]
     assert infos[0].images == {"train": 19, "val": 12, "test": 5}
@@ -74,7 +75,7 @@ def test_an_existing_folder_is_never_overwritten(files: dict[str, bytes], tmp_pa
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("x")
     with pytest.raises(FileExistsError):
-        data.validate_archive(tmp_path / "set.zip", tmp_path / "out")
+        validation.validate_archive(tmp_path / "set.zip", tmp_path / "out")
     assert (tmp_path / "out" / "mine").read_text() == "x"
 
 
@@ -185,7 +186,7 @@ def test_what_is_wrong_is_named(
     if message:
         refused(tmp_path, message)
     else:  # a label without an image harms nobody
-        data.validate_archive(tmp_path / "set.zip", tmp_path / "out")
+        validation.validate_archive(tmp_path / "set.zip", tmp_path / "out")
 
 
 def test_a_wrong_label_is_named_and_nothing_is_left(
@@ -212,5 +213,5 @@ def test_a_download_entry_is_never_run(files: dict[str, bytes], tmp_path: Path) 
     changed = dict(files)
     changed["data.yaml"] += b"download: 'import os; os.system(\"touch trace\")'\npath: /etc\n"
     pack(tmp_path / "set.zip", changed)
-    data.validate_archive(tmp_path / "set.zip", tmp_path / "out")
+    validation.validate_archive(tmp_path / "set.zip", tmp_path / "out")
     assert "download" not in (tmp_path / "out" / "data.yaml").read_text()

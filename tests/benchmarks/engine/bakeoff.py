@@ -15,6 +15,7 @@ import pandas as pd
 
 from devices.assignment import Assignment
 from engine import estimators
+from engine.data_info import describe
 from engine.estimators import ScoreCache
 from engine.estimators.bakeoff import Truth, compare
 from engine.estimators.base import Inputs
@@ -72,7 +73,7 @@ def _spec(bed: Bed, seed: int) -> TrainingSpec:
         model=str(bed.model.path),
         model_sha256=bed.model.sha256,
         data=str(bed.data(TRAIN)),
-        data_sha256=bed.data_set(TRAIN).info().sha256,
+        data_sha256=describe(bed.data_set(TRAIN)).sha256,
         settings=settings,
     )
 

@@ -21,6 +21,7 @@ from devices.protocol import Settings
 from engine import costs, evaluation
 from engine.costs import CostTable, arms
 from engine.costs.table import Matrix
+from engine.data_info import describe
 from engine.estimators import ScoreCache
 from engine.estimators.base import Inputs
 from engine.estimators.supernet_map import SupernetMap
@@ -65,7 +66,7 @@ def _inputs(bed: Bed, way: str, level: int, seed: int) -> dict[str, Any]:
         "level": level,
         "target": TARGET,
         "model": bed.model.sha256,
-        "data": bed.data_set(TRAIN).info().sha256,
+        "data": describe(bed.data_set(TRAIN)).sha256,
         "epochs": {"adapt": ADAPT, "supernet": SUPERNET, "arm": ARM, "richer": RICHER},
         "activations": list(ACTIVATIONS),
         "images": SCORED,
@@ -90,7 +91,7 @@ def _spec(bed: Bed, seed: int) -> TrainingSpec:
         model=str(bed.model.path),
         model_sha256=bed.model.sha256,
         data=str(bed.data(TRAIN)),
-        data_sha256=bed.data_set(TRAIN).info().sha256,
+        data_sha256=describe(bed.data_set(TRAIN)).sha256,
         settings=_settings(seed),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from engine.data_info import describe
 from engine.result import Result
 from engine.search import SearchSpec
 from engine.search import run as search
@@ -48,7 +49,7 @@ def run(bed: Bed) -> None:
 def _inputs(bed: Bed, goal: Goal, seed: int) -> dict[str, Any]:
     return {
         "model": bed.model.sha256,
-        "data": bed.data_set(TRAIN).info().sha256,
+        "data": describe(bed.data_set(TRAIN)).sha256,
         "target": goal.target,
         "goal": [goal.figure, goal.ratio, goal.loss],
         "activations": list(ACTIVATIONS),
