@@ -143,8 +143,8 @@ def data_set(archive: Path, folder: Path, thumbnails: Path) -> DataSetFacts:
     Raises:
         BadDataSet: it cannot be used; nothing is left in ``folder``.
     """
-    from engine import thumbnails as pictures
     from engine import data, validation
+    from engine import thumbnails as pictures
 
     info = validation.validate_archive(archive, folder, seed=0)
     made = pictures.make(data.open_data(folder), thumbnails)
