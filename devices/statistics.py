@@ -150,8 +150,9 @@ def claim(ratio: float, *, low: float, high: float, floor: float) -> Claim:
 class Ranked:
     """What ranks look at: latency (ms, lower is better) and score (mAP50-95, higher is better).
 
-    ``low`` and ``high`` bound the 95 % intervals. A modelled latency is exact, but two within
-    ``MODELLED_TIE`` of each other are equal.
+    ``low`` and ``high`` bound the 95 % intervals. ``floor`` is the noise floor of the lease (.01 is
+    1 %): no latency is known better than that, however narrow its interval. A modelled latency is
+    exact, but two within ``MODELLED_TIE`` of each other are equal.
     """
 
     latency: float
@@ -160,14 +161,26 @@ class Ranked:
     score: float
     score_low: float
     score_high: float
+    floor: float = 0.0
     modelled: bool = False
+
+    @property
+    def fastest(self) -> float:
+        """The least ms that it may be: the end of the interval or of the noise floor."""
+        return min(self.latency_low, self.latency * (1 - self.floor))
+
+    @property
+    def slowest(self) -> float:
+        """The most ms that it may be."""
+        return max(self.latency_high, self.latency * (1 + self.floor))
 
 
 def ranks(rows: Sequence[Ranked]) -> list[int]:
     """The rank of every row: 1 + the number of rows that beat it; ties share one.
 
     A row beats another if it is better beyond both intervals on latency or on score, and not worse
-    beyond them on the other.
+    beyond them on the other. A latency's interval is never narrower than the noise floor, so that
+    noise decides no rank, as it decides no :func:`claim`.
     """
     return [1 + sum(beats(other, row) for other in rows if other is not row) for row in rows]
 
@@ -182,4 +195,4 @@ def beats(one: Ranked, other: Ranked) -> bool:
 def _faster(one: Ranked, other: Ranked) -> bool:
     if one.modelled and other.modelled:
         return one.latency * (1 + MODELLED_TIE) < other.latency
-    return one.latency_high < other.latency_low
+    return one.slowest < other.fastest

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -164,6 +166,19 @@ def test_ranks(rows: list[tuple[float, float]], expected: list[int]) -> None:
     assert ranks([_row(*row) for row in rows]) == expected
 
 
+@pytest.mark.parametrize(
+    ("floor", "other", "expected"),
+    [
+        (0.0, 0.0, [2, 1]),  # their intervals are apart
+        (0.01, 0.01, [2, 1]),
+        (0.02, 0.02, [1, 1]),  # 10 ms and 9.7 ms, each within 2 %
+    ],
+)
+def test_no_rank_within_the_noise_floor(floor: float, other: float, expected: list[int]) -> None:
+    slow, fast = _row(10, 0.7), _row(9.7, 0.7)
+    assert ranks([replace(slow, floor=floor), replace(fast, floor=other)]) == expected
+
+
 def test_modelled_latencies_tie_within_a_percent() -> None:
     rows = [_row(100, 0.7, modelled=True), _row(99.2, 0.7, modelled=True)]
     assert ranks(rows) == [1, 1]
@@ -172,7 +187,13 @@ def test_modelled_latencies_tie_within_a_percent() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.floats(1, 20), st.floats(0.1, 0.9)).map(lambda pair: _row(*pair)), max_size=8
+        st.builds(
+            lambda latency, score, floor: replace(_row(latency, score), floor=floor),
+            st.floats(1, 20),
+            st.floats(0.1, 0.9),
+            st.floats(0, 0.2),
+        ),
+        max_size=8,
     )
 )
 def test_beating_is_never_mutual_and_somebody_is_first(rows: list[Ranked]) -> None:

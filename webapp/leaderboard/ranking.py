@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, F, Q
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest, Least
 
 from devices.statistics import MODELLED_TIE
 from webapp.leaderboard.models import Entry, EntryQuerySet, Ranking, new_version
@@ -57,8 +57,9 @@ def leave(entries: Iterable[Entry]) -> None:
 class _Ends:
     """What decides between an entry and the rows of its ranking.
 
-    ``fast`` must lie below another's ``slow`` for being faster: the ends of two intervals, or,
-    where latencies are modelled and exact, the latency with and without the margin of a tie.
+    ``fast`` must lie below another's ``slow`` for being faster: the ends of two intervals, none
+    narrower than its noise floor, or, where latencies are modelled and exact, the latency with and
+    without the margin of a tie.
     """
 
     fast: float
@@ -72,9 +73,10 @@ class _Ends:
         modelled = entry.kind == "modelled"
         low = ratio if entry.ratio_low is None else entry.ratio_low
         high = ratio if entry.ratio_high is None else entry.ratio_high
+        floor = entry.noise_floor or 0.0
         return cls(
-            fast=ms * (1 + MODELLED_TIE) if modelled else ms * high / ratio,
-            slow=ms if modelled else ms * low / ratio,
+            fast=ms * (1 + MODELLED_TIE) if modelled else ms * max(high / ratio, 1 + floor),
+            slow=ms if modelled else ms * min(low / ratio, 1 - floor),
             low=entry.map50_95 if entry.map_low is None else entry.map_low,
             high=entry.map50_95 if entry.map_high is None else entry.map_high,
         )
@@ -91,12 +93,13 @@ class _Ends:
 
 def _others(entry: Entry) -> EntryQuerySet:
     """The listed entries of its ranking with their own ends; a ranking has one kind of figures."""
-    ms, ratio = F("latency_ms"), F("ratio")
+    ms, ratio, floor = F("latency_ms"), F("ratio"), Coalesce("noise_floor", 0.0)
+    low, high = Coalesce("ratio_low", ratio) / ratio, Coalesce("ratio_high", ratio) / ratio
     modelled = entry.kind == "modelled"
     rows = Entry.objects.listed().filter(ranking=entry.ranking_id).exclude(pk=entry.pk).order_by()
     return rows.alias(
-        fast=ms * (1 + MODELLED_TIE) if modelled else ms * Coalesce("ratio_high", ratio) / ratio,
-        slow=ms if modelled else ms * Coalesce("ratio_low", ratio) / ratio,
+        fast=ms * (1 + MODELLED_TIE) if modelled else ms * Greatest(high, 1 + floor),
+        slow=ms if modelled else ms * Least(low, 1 - floor),
         low=Coalesce("map_low", "map50_95"),
         high=Coalesce("map_high", "map50_95"),
     )

@@ -33,6 +33,7 @@ class Crowd:
             entry.ratio, entry.latency_ms = ratio, 10 * ratio
             if entry.kind == "measured":
                 entry.ratio_low, entry.ratio_high = ratio - half, ratio + half
+                entry.noise_floor = self.dice.choice([None, 0.005, 0.03])
             entry.map50_95, entry.map_low, entry.map_high = score, score - width, score + width
             for name, value in figures.items():
                 setattr(entry, name, value)

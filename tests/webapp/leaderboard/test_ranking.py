@@ -27,6 +27,7 @@ def by_the_rule(entry: Entry) -> dict[str, int]:
             score=row.map50_95,
             score_low=row.map50_95 if row.map_low is None else row.map_low,
             score_high=row.map50_95 if row.map_high is None else row.map_high,
+            floor=row.noise_floor or 0.0,
             modelled=row.kind == "modelled",
         )
         for row in rows
@@ -57,6 +58,21 @@ def test_ranks_follow_the_rule_through_arrivals_and_withdrawals(
     assert stored(entry) == by_the_rule(entry)
     services.delete(Entry.objects.filter(pk__in=[row.pk for row in made[1::3]]))
     assert stored(entry) == by_the_rule(entry)
+
+
+def test_what_noise_could_have_made_shares_a_rank(
+    world: World, crowd: Callable[[Entry], Crowd]
+) -> None:
+    """Intervals of 0.2 % tell 8.0 from 8.2 ms; on a device that tells a model from itself by 2 %
+    they say nothing."""
+    crew = crowd(world.entry(1))
+    score = {"map50_95": 0.9, "map_low": 0.89, "map_high": 0.91}  # above all others
+    narrow = {"ratio_low": 0.799, "ratio_high": 0.801, "ratio": 0.8}
+    sharp = [crew.more(1, latency_ms=ms, noise_floor=0.002, **narrow, **score) for ms in (8.2, 8.0)]
+    dull = [crew.more(1, latency_ms=ms, noise_floor=0.02, **narrow, **score) for ms in (6.0, 6.2)]
+    ranks = stored(sharp[0][0])
+    assert [ranks[entry.pk] for (entry,) in dull] == [1, 1]
+    assert [ranks[entry.pk] for (entry,) in sharp] == [4, 3]
 
 
 def test_a_ranking_knows_what_it_holds(world: World, crowd: Callable[[Entry], Crowd]) -> None:
