@@ -1,58 +1,68 @@
-"""The rows: comparisons in batches, each with the load average of the machine beside it."""
+"""The trials, each a row that is kept as soon as it is measured, with what the machine did then."""
 
 from __future__ import annotations
 
+import math
 import os
-import statistics as stats
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+from scipy.stats import t as student
+
 from devices import statistics
-from devices.protocol import Settings
+from devices.protocol import MeasureResult, Settings
 from tests.benchmarks.measurement.bed import IMGSZ, MODEL, TARGET, Bed, competing_load
 from tests.benchmarks.rows import Rows
 
-BATCH = 10
-AA, TRIALS, REPEATS, CONTAINERS = 200, 60, 20, 3
-AA_S, TRIAL_S, TRUTH_S = 8.0, 25.0, 600.0
-NODES = {"1pct": 2, "2pct": 4, "5pct": 10}  # more nodes; what they cost is a row of its own
+Values = dict[str, Any]
+
+PAIRS, CONTAINERS, REPEATS, AA, TRUTHS, TRIALS = 6, 3, 20, 200, 10, 60
+PAIRS_S, CONTAINER_S, AA_S, TRUTH_S, TRIAL_S = 30.0, 30.0, 8.0, 60.0, 25.0
+NODES = {"1pct": 2, "2pct": 4, "5pct": 10}  # more nodes; what they cost is measured: "truth"
+KINDS = ("pairs", "container", "local", "spread", "aa_idle", "truth", "effect", "aa_loaded")
 PLAIN_RUNS = 100
+STARTING_S = 5.0  # of a device's process, and of the competing load
 IMAGE_PREFIX = os.environ.get("ACTNAS_IMAGES", "actnas")
 
-Step = tuple[str, dict[str, Any], Callable[[], dict[str, Any]]]
+
+@dataclass(frozen=True)
+class Trial:
+    """One row to measure: what decides it, how, and the most seconds that it takes."""
+
+    kind: str
+    inputs: Values
+    make: Callable[[], Values]
+    seconds: float
 
 
-def steps(bed: Bed) -> list[Step]:
-    """(kind, inputs, how to make it) of every row, in an order in which any prefix is of use."""
-    found: list[Step] = []
-    for batch in range(AA // BATCH):
-        for kind, loaded in (("aa_idle", False), ("aa_loaded", True)):
-            found.append(
-                (
-                    kind,
-                    inputs(kind, batch),
-                    partial(_same, bed, batch, loaded=loaded),
-                )
-            )
-    for size in NODES:
-        found.append(("effect_truth", inputs("effect_truth", size), partial(_truth, bed, size)))
-        found += [
-            (
-                "effect",
-                inputs("effect", size, batch),
-                partial(_effects, bed, size, batch),
-            )
-            for batch in range(TRIALS // BATCH)
-        ]
-    found.append(("spread", inputs("spread"), partial(_spread, bed)))
-    found.append(("container", inputs("container"), partial(_containers, bed)))
-    return found
+def trials(bed: Bed) -> Iterator[Trial]:
+    """Every trial, in an order in which any prefix says as much as its time allows.
+
+    What is known after minutes comes first; then a share of each long part, then their rest.
+    """
+    for n in range(PAIRS):
+        yield _trial("pairs", (n,), partial(_pairs, bed, n), PAIRS_S)
+    for n in range(CONTAINERS):
+        yield _trial("container", (n,), partial(_in_container, bed, n), CONTAINER_S)
+    yield _trial("local", (0,), partial(_compared, bed, NODES["5pct"], _final(0)), CONTAINER_S)
+    for n in range(REPEATS):
+        yield _trial("spread", (n,), partial(_spread, bed, n), 2 * STARTING_S)
+    for aa, effects in (
+        (range(50), range(20)),
+        (range(50, AA), range(20, TRIALS)),
+    ):
+        yield from _same(bed, "aa_idle", aa)
+        yield from _effects(bed, ("2pct", "5pct"), effects)
+        yield from _same(bed, "aa_loaded", aa)
+    yield from _effects(bed, ("1pct",), range(TRIALS))
 
 
-def inputs(kind: str, *which: object) -> dict[str, Any]:
+def inputs(kind: str, *which: object) -> Values:
     """What decides a row."""
     return {
         "kind": kind,
@@ -60,74 +70,115 @@ def inputs(kind: str, *which: object) -> dict[str, Any]:
         "model": MODEL,
         "imgsz": IMGSZ,
         "target": TARGET,
-        "batch": BATCH,
         "nodes": NODES,
-        "seconds": {"aa": AA_S, "trial": TRIAL_S, "truth": TRUTH_S},
+        "seconds": [PAIRS_S, CONTAINER_S, AA_S, TRUTH_S, TRIAL_S],
     }
 
 
-def missing(rows: Rows, bed: Bed) -> list[Step]:
-    """The steps whose row is not there."""
-    return [step for step in steps(bed) if rows.find(step[0], step[1]) is None]
+def done(rows: Rows, kind: str, *which: object) -> list[Values]:
+    """The values of all trials of a kind (and size) that were made, in order."""
+    most = {"pairs": PAIRS, "container": CONTAINERS, "local": 1, "spread": REPEATS}
+    most |= {"aa_idle": AA, "aa_loaded": AA, "truth": TRUTHS, "effect": TRIALS}
+    found = (rows.find(kind, inputs(kind, *which, n)) for n in range(most[kind]))
+    return [row["values"] for row in found if row is not None]
+
+
+def _trial(
+    kind: str, which: tuple[object, ...], make: Callable[[], Values], seconds: float
+) -> Trial:
+    return Trial(kind, inputs(kind, *which), make, seconds + STARTING_S)
+
+
+def _same(bed: Bed, kind: str, numbers: range) -> Iterator[Trial]:
+    """Comparisons of the model with itself, idle or under load."""
+    for n in numbers:
+        yield _trial(kind, (n,), partial(_against_itself, bed, n, kind == "aa_loaded"), AA_S)
+
+
+def _effects(bed: Bed, sizes: tuple[str, ...], numbers: range) -> Iterator[Trial]:
+    """First what the added nodes really cost, then trials that must find it, the sizes in turn."""
+    if numbers.start == 0:
+        for n in range(TRUTHS):
+            for size in sizes:
+                yield _trial("truth", (size, n), partial(_truth, bed, size, n), TRUTH_S)
+    for n in numbers:
+        for size in sizes:
+            make = partial(_compared, bed, NODES[size], _settings(1000 + n, TRIAL_S))
+            yield _trial("effect", (size, n), make, TRIAL_S)
 
 
 def _settings(seed: int, seconds: float) -> Settings:
+    """As a health check has them, with more room for blocks."""
     return Settings(seed=seed, max_seconds=seconds, half_width=0.002, max_blocks=200)
 
 
-def _compared(bed: Bed, nodes: int, settings: Settings) -> dict[str, Any]:
+def _to_the_end(settings: Settings) -> Settings:
+    """Without an end but time."""
+    return settings.model_copy(update={"half_width": 1e-6, "max_blocks": 5000})
+
+
+def _final(number: int) -> Settings:
+    return _to_the_end(_settings(3000 + number, CONTAINER_S))
+
+
+def _compared(bed: Bed, nodes: int, settings: Settings) -> Values:
     """One lease: the plain detector against itself, or against one with more nodes."""
     load, began = os.getloadavg()[0], time.monotonic()
-    arm = bed.measure({"other": nodes}, settings).arm("other")
+    return {**_figures(bed.measure({"other": nodes}, settings)), **_at(load, began)}
+
+
+def _figures(result: MeasureResult) -> Values:
+    arm = result.arm("other")
     return {
         "ratio": arm.ratio,
         "interval": [arm.ratio_interval.low, arm.ratio_interval.high],
         "blocks": len(arm.samples_ms),
+    }
+
+
+def _at(load: float, began: float) -> Values:
+    """Beside each figure: how busy the machine was before it, and how long it took."""
+    return {
         "load_1min_before": round(load, 2),
         "seconds": round(time.monotonic() - began, 1),
     }
 
 
-def _same(bed: Bed, batch: int, *, loaded: bool) -> dict[str, Any]:
+def _against_itself(bed: Bed, number: int, loaded: bool) -> Values:
     with competing_load() if loaded else nullcontext():
         if loaded:
             time.sleep(2.0)
-        seeds = range(batch * BATCH, (batch + 1) * BATCH)
-        return {"comparisons": [_compared(bed, 0, _settings(seed, AA_S)) for seed in seeds]}
+        return _compared(bed, 0, _settings(number, AA_S))
 
 
-def _truth(bed: Bed, size: str) -> dict[str, Any]:
-    settings = _settings(1, TRUTH_S).model_copy(update={"half_width": 0.0001, "max_blocks": 5000})
-    return _compared(bed, NODES[size], settings)
+def _pairs(bed: Bed, number: int) -> Values:
+    """The ratio of each block of one lease: two fresh sessions of one model, opened in random
+    order."""
+    load, began = os.getloadavg()[0], time.monotonic()
+    settings = _to_the_end(_settings(4000 + number, PAIRS_S))
+    result = bed.measure({"other": 0}, settings)
+    blocks = zip(result.arm("plain").samples_ms, result.arm("other").samples_ms, strict=True)
+    ratios = [float(np.median(np.divide(other, plain))) for plain, other in blocks]
+    return {"pairs": ratios, **_at(load, began)}
 
 
-def _effects(bed: Bed, size: str, batch: int) -> dict[str, Any]:
-    seeds = range(1000 + batch * BATCH, 1000 + (batch + 1) * BATCH)
-    return {
-        "comparisons": [_compared(bed, NODES[size], _settings(s, TRIAL_S)) for s in seeds],
-    }
+def _truth(bed: Bed, size: str, number: int) -> Values:
+    return _compared(bed, NODES[size], _to_the_end(_settings(5000 + number, TRUTH_S)))
 
 
-def _spread(bed: Bed) -> dict[str, Any]:
-    """REPEATS ratios of the detector with more nodes, by a plain loop and by a lease as long."""
-    plain, paired, load = [], [], os.getloadavg()[0]
-    for repeat in range(REPEATS):
-        began = time.monotonic()
-        plain.append(_mean_ms(bed, NODES["5pct"]) / _mean_ms(bed, 0))
-        taken = time.monotonic() - began
-        settings = _settings(2000 + repeat, taken).model_copy(update={"half_width": 1e-6})
-        paired.append(bed.measure({"other": NODES["5pct"]}, settings).arm("other").ratio)
-    return {
-        "plain": plain,
-        "paired": paired,
-        "seconds_each": round(taken, 2),
-        "load_1min_before": round(load, 2),
-    }
+def _spread(bed: Bed, number: int) -> Values:
+    """The ratio of the detector with more nodes by a plain loop, and by a lease that takes as
+    long."""
+    load, began = os.getloadavg()[0], time.monotonic()
+    plain = _mean_ms(bed, NODES["5pct"]) / _mean_ms(bed, 0)
+    taken = time.monotonic() - began
+    settings = _to_the_end(_settings(2000 + number, taken))
+    paired = bed.measure({"other": NODES["5pct"]}, settings).arm("other").ratio
+    return {"plain": plain, "paired": paired, "each_s": round(taken, 2), **_at(load, began)}
 
 
 def _mean_ms(bed: Bed, nodes: int) -> float:
     """What most people do: open a session, run it a hundred times, take the mean."""
-    import numpy as np
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -135,37 +186,23 @@ def _mean_ms(bed: Bed, nodes: int) -> float:
     session = onnxruntime.InferenceSession(
         bed.file(nodes).path, options, providers=["CPUExecutionProvider"]
     )
-    image = np.zeros((1, 3, IMGSZ, IMGSZ), dtype=np.float32)
-    name = session.get_inputs()[0].name
+    first = session.get_inputs()[0]
+    feeds = {first.name: np.zeros(first.shape, dtype=np.float32)}
     began = time.perf_counter()
     for _ in range(PLAIN_RUNS):
-        session.run(None, {name: image})
+        session.run(None, feeds)
     return 1000 * (time.perf_counter() - began) / PLAIN_RUNS
 
 
-def _containers(bed: Bed) -> dict[str, Any]:
-    """The ratio of the detector with more nodes, in fresh containers and in a local process."""
+def _in_container(bed: Bed, number: int) -> Values:
+    """The ratio of the detector with more nodes in a fresh container."""
     from devices.transports import docker
     from devices.transports.containers import Setup
 
-    job = bed.job({"other": NODES["5pct"]}, _settings(3000, 60.0))
-    load = os.getloadavg()[0]
-    inside = [
-        docker.run(job, setup=Setup(images=IMAGE_PREFIX), timeout_s=1800.0).arm("other").ratio
-        for _ in range(CONTAINERS)
-    ]
-    outside = bed.measure({"other": NODES["5pct"]}, job.settings).arm("other").ratio
-    return {"container": inside, "local": outside, "load_1min_before": round(load, 2)}
-
-
-def comparisons(rows: Rows, kind: str, *which: object) -> list[dict[str, Any]]:
-    """All comparisons of a kind that were made, in order."""
-    batches = (AA if kind.startswith("aa") else TRIALS) // BATCH
-    found: list[dict[str, Any]] = []
-    for batch in range(batches):
-        row = rows.find(kind, inputs(kind, *which, batch))
-        found += row["values"]["comparisons"] if row else []
-    return found
+    load, began = os.getloadavg()[0], time.monotonic()
+    job = bed.job({"other": NODES["5pct"]}, _final(number))
+    result = docker.run(job, setup=Setup(images=IMAGE_PREFIX), timeout_s=600.0)
+    return {**_figures(result), **_at(load, began)}
 
 
 def floors(ratios: list[float]) -> list[float]:
@@ -174,13 +211,14 @@ def floors(ratios: list[float]) -> list[float]:
     return [statistics.noise_floor(around[i : i + 50]) for i in range(len(ratios))]
 
 
-def excludes_1(one: dict[str, Any]) -> bool:
+def excludes_1(one: Values) -> bool:
     """Whether the interval says that there is a difference."""
     low, high = one["interval"]
     return bool(low > 1 or high < 1)
 
 
-def spread_ratio(row: dict[str, Any]) -> float:
-    """How many times the plain loop's spread is that of the leases."""
-    values = row["values"]
-    return stats.stdev(values["plain"]) / stats.stdev(values["paired"])
+def mean_log(ratios: list[float]) -> tuple[float, float]:
+    """The geometric mean of ratios, and half of its 95 % interval as a share."""
+    logs = np.log(ratios)
+    half = student.ppf(0.975, len(logs) - 1) * np.std(logs, ddof=1) / math.sqrt(len(logs))
+    return float(np.exp(np.mean(logs))), float(half)
