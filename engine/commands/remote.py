@@ -1,4 +1,4 @@
-"""``actnas remote``: upload, search, watch, download, repeat, and read a site's leaderboard."""
+"""``actnas remote``: use a site from a shell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devices.errors import BadRequest
-from engine.commands import repeat
+from engine.commands import own, repeat
 from engine.commands.inputs import Outcome, check_file, names_in
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ WISHES = (
     *("time_limit_min", "epochs", "seed", "imgsz", "distil", "name", "visibility"),
 )
 FILTERS = ("target", "family", "kind", "owner", "q", "order")
-WIDE = 150  # columns of a table that goes into a file or a pipe
 
 
 def add_arguments(top: argparse.ArgumentParser) -> None:
@@ -38,6 +37,7 @@ def add_arguments(top: argparse.ArgumentParser) -> None:
     upload = add("upload", "send a model (.pt, .yaml, .onnx) or a data set (.zip)")
     upload.add_argument("file", type=Path, metavar="FILE")
     upload.add_argument("--name", default="", help="what the site calls it")
+    upload.add_argument("--visibility", choices=("private", "public"), default="private")
 
     search = add("search", "ask for a search and follow it to its end")
     search.add_argument("--model", required=True, metavar="ID")
@@ -62,6 +62,7 @@ def add_arguments(top: argparse.ArgumentParser) -> None:
     download.add_argument("--file", action="append", metavar="NAME", help="only this one")
     download.add_argument("--out", type=Path, default=Path(), metavar="DIR")
 
+    own.add_arguments(add)
     repeat.add_arguments(add("repeat", "measure an entry's own file again, here"))
 
     board = add("leaderboard", "the entries, best first")
@@ -96,6 +97,7 @@ def _upload(client: Client, options: argparse.Namespace) -> Outcome:
         made = client.upload(
             options.file,
             name=options.name,
+            visibility=options.visibility,
             progress=lambda fraction: reporter.progress("upload", fraction, options.file.name),
         )
         made = client.ready(kind, made["id"], seen=seen)
@@ -191,7 +193,7 @@ def _leaderboard(client: Client, options: argparse.Namespace) -> Outcome:
 
         from engine.remote.table import leaderboard
 
-        wide = None if sys.stdout.isatty() else WIDE
+        wide = None if sys.stdout.isatty() else own.WIDE
         Console(width=wide).print(leaderboard(entries))
 
     return {"schema": "actnas.leaderboard/1", "entries": entries}, show
@@ -204,4 +206,5 @@ _ACTIONS: dict[str, Callable[[Client, argparse.Namespace], Outcome]] = {
     "download": _download,
     "leaderboard": _leaderboard,
     "repeat": repeat.run,
+    **own.RUN,
 }

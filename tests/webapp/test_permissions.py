@@ -96,6 +96,11 @@ GETS: dict[str, tuple[int, ...]] = {
     "api/v1/tokens/<prefix>": POST_ONLY,
     "api/v1/users/me/email": POST_ONLY,
     "api/v1/users/me/password": POST_ONLY,
+    "api/v1/users/email-confirmations": POST_ONLY,
+    "api/v1/users/forgotten-password": POST_ONLY,
+    "api/v1/users/new-password": POST_ONLY,
+    "api/v1/searches/<request_id>/log": PRIVATE,
+    "api/v1/references": EVERYBODY,
     "api/v1/data-sets/<data_set_id>/pictures": PRIVATE,
     "api/v1/devices/<slug>": EVERYBODY,
     "api/v1/entries/<entry_id>/samples": PRIVATE,
@@ -169,6 +174,9 @@ NO_OBJECT = {
     "api/v1/users",
     "api/v1/users/me/email",
     "api/v1/users/me/password",
+    "api/v1/users/email-confirmations",
+    "api/v1/users/forgotten-password",
+    "api/v1/users/new-password",
     "api/v1/leaderboard/snapshots",
 }
 

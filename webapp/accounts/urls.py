@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth
 from django.urls import path, reverse_lazy
 
-from webapp.accounts import views
+from webapp.accounts import passwords, views
 from webapp.accounts.forms import (
     ForgottenForm,
     NewPasswordForm,
@@ -44,8 +44,8 @@ urlpatterns = [
         auth.PasswordResetView.as_view(
             template_name="accounts/form.html",
             form_class=ForgottenForm,
-            email_template_name="accounts/forgotten_mail.txt",
-            subject_template_name="accounts/forgotten_subject.txt",
+            email_template_name=passwords.MAIL,
+            subject_template_name=passwords.SUBJECT,
             success_url=reverse_lazy("accounts:forgotten-sent"),
             extra_context={
                 "title": "Forgotten your password?",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -13,13 +14,16 @@ from webapp.catalog.pictures import Picture
 from webapp.jobs.choices import FINAL
 from webapp.jobs.models import Job
 from webapp.leaderboard import snapshots
-from webapp.leaderboard.models import Entry, Snapshot
+from webapp.leaderboard.models import Entry, Reference, Snapshot
 from webapp.pool.history import Noise
-from webapp.searches import cross
-from webapp.searches.models import Search, SearchRequest
+from webapp.pool.models import HealthChange, HealthCheck
+from webapp.searches import cross, veil
+from webapp.searches.models import Search, SearchEvent, SearchRequest
 from webapp.searches.services import progress
 from webapp.searches.tried import Tried
 from webapp.webhooks.models import Delivery, Webhook
+
+Reader = User | AnonymousUser
 
 _TRIED = (
     *("solver", "penalty", "predicted_ratio", "measured_ratio"),
@@ -61,8 +65,9 @@ def data_set(row: DataSet) -> schemas.DataSetOut:
     )
 
 
-def search(row: Search) -> schemas.SearchOut:
-    at = progress(row)
+def search(row: Search, *, reader: Reader) -> schemas.SearchOut:
+    """Its request must come with its model and data set."""
+    at = veil.over(row.request, reader=reader).progress(progress(row))
     return schemas.SearchOut(
         id=row.pk,
         target=row.target,
@@ -103,6 +108,46 @@ def noise(one: Noise) -> schemas.NoiseOut:
             for check in one.checks
         ],
     )
+
+
+def health_check(check: HealthCheck) -> schemas.HealthCheckOut:
+    """Of a check that has figures."""
+    assert check.ratio is not None
+    return schemas.HealthCheckOut(
+        at=check.created,
+        ratio=check.ratio,
+        ratio_ci=_pair(check.low, check.high) or [check.ratio, check.ratio],
+        cause=check.cause,
+        target=check.target,
+        latency_ms=check.latency_ms,
+        drift=check.drift,
+    )
+
+
+def health_change(change: HealthChange) -> schemas.HealthChangeOut:
+    plain = set(schemas.HealthChangeOut.model_fields) - {"by"}
+    by = "an administrator" if change.author else "a check"
+    return schemas.HealthChangeOut(by=by, **{name: getattr(change, name) for name in plain})
+
+
+def queued(job: Job) -> schemas.QueuedOut:
+    plain = schemas.QueuedOut.model_fields
+    return schemas.QueuedOut(**{name: getattr(job, name) for name in plain})
+
+
+def event(row: SearchEvent, *, hidden: veil.Veil) -> schemas.LogOut:
+    plain = set(schemas.LogOut.model_fields) - {"target", "message"}
+    return schemas.LogOut(
+        target=row.search.target,
+        message=hidden.text(row.message),
+        **{name: getattr(row, name) for name in plain},
+    )
+
+
+def reference(row: Reference) -> schemas.ReferenceOut:
+    plain = set(schemas.ReferenceOut.model_fields) - {"ratio_ci"}
+    interval = _pair(row.ratio_low, row.ratio_high)
+    return schemas.ReferenceOut(ratio_ci=interval, **{name: getattr(row, name) for name in plain})
 
 
 def tried(row: Search) -> list[schemas.TriedOut]:
@@ -149,26 +194,37 @@ def crossed(row: SearchRequest) -> schemas.CrossOut:
     )
 
 
-def request(row: SearchRequest) -> schemas.RequestOut:
+def request(row: SearchRequest, *, reader: Reader) -> schemas.RequestOut:
+    """Its model and data set are named to whoever may see them."""
     searches = list(row.searches.select_related("job", "device").prefetch_related("entries"))
-    names = set(schemas.RequestOut.model_fields) - {"model", "data_set", "state", "searches"}
+    for one in searches:
+        one.request = row  # with the model and data set that it brought
+    derived = {"model", "data_set", "is_cost_study", "state", "searches"}
+    names = set(schemas.RequestOut.model_fields) - derived
     return schemas.RequestOut(
         **{name: getattr(row, name) for name in names},
-        model=row.detector_id,
-        data_set=row.data_set_id,
+        model=_shown(row.detector, reader),
+        data_set=_shown(row.data_set, reader),
+        is_cost_study=row.data_set is None,
         state="finished" if all(s.job and s.job.state in FINAL for s in searches) else "running",
         searches=[
-            search(one) for one in sorted(searches, key=lambda s: row.targets.index(s.target))
+            search(one, reader=reader)
+            for one in sorted(searches, key=lambda s: row.targets.index(s.target))
         ],
     )
 
 
-def entry(row: Entry, *, detail: bool = False) -> schemas.EntryOut:
+def _shown(upload: Detector | DataSet | None, reader: Reader) -> str | None:
+    """The id of a model or data set that ``reader`` may see."""
+    return upload.pk if upload is not None and upload.is_visible_to(reader) else None
+
+
+def entry(row: Entry, *, reader: Reader, detail: bool = False) -> schemas.EntryOut:
     derived: dict[str, Any] = {
         "search": row.search_id,
         "request": row.search.request_id,
         "owner": row.owner.username,
-        "data_set": row.data_set_id,
+        "data_set": _shown(row.data_set, reader),
         "map_ci": _pair(row.map_low, row.map_high),
         "loss_ci": _pair(row.loss_low, row.loss_high),
         "latency_ratio": row.ratio,

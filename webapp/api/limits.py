@@ -10,7 +10,14 @@ from webapp.rates import Allowance, address, spend
 __all__ = ["Allowance", "address", "of_api", "of_page"]
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
-# Forms that take or mail a secret.
+# What takes or mails a secret: in the API, and among the forms.
+_SECRET_CALLS = (
+    "/api/v1/tokens",
+    "/api/v1/users",
+    "/api/v1/users/email-confirmations",
+    "/api/v1/users/forgotten-password",
+    "/api/v1/users/new-password",
+)
 _SECRET_FORMS = (
     "/accounts/login/",
     "/accounts/sign-up/",
@@ -23,7 +30,7 @@ _SECRET_FORMS = (
 
 def of_api(request: HttpRequest) -> Allowance | None:
     """Spend one request of the API; None where nothing can be counted (Redis is away)."""
-    if request.path.endswith("/tokens") and request.method == "POST":
+    if request.path in _SECRET_CALLS and request.method == "POST":
         return spend("sign-in", settings.RATE_SIGN_IN, address(request))
     if request.method in _SAFE:
         return spend("read", settings.RATE_READS, address(request))

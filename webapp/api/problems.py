@@ -29,6 +29,7 @@ CODES = {
     404: "not-found",
     405: "method-not-allowed",
     409: "not-in-state",
+    410: "gone",
     413: "too-large",
     422: "not-accepted",
     429: "too-many-requests",

@@ -93,6 +93,18 @@ class MailIn(Body):
     model_config = _example({"email": "alice@example.com"})
 
 
+class MailToken(Body):
+    token: str = Field(max_length=500, description="the last part of the mailed link's address")
+
+
+class PasswordLink(Body):
+    uid: str = Field(max_length=50, description="the last part but one of the link's address")
+    token: str = Field(max_length=200, description="the last part")
+    new_password: str
+
+    model_config = _example({"uid": "MQ", "token": "made-up", "new_password": "before-tea"})
+
+
 class NewPassword(Body):
     password: str = Field(description="the one of now")
     new_password: str
@@ -217,8 +229,38 @@ class NoiseOut(Schema):
     checks: list[CheckOut] = Field(description="from old to new")
 
 
+class HealthCheckOut(CheckOut):
+    cause: str = Field(description="why it was made")
+    target: str
+    latency_ms: float | None = Field(description="of the reference model")
+    drift: float | None = Field(
+        description="latency over the median of its history, less 1; null: no history yet"
+    )
+
+
+class HealthChangeOut(Schema):
+    at: datetime
+    was: str
+    now: str
+    reason: str
+    by: str = Field(description="an administrator, or a check")
+
+
+class QueuedOut(Schema):
+    """One job of a device's queue. Whose it is stays unsaid."""
+
+    kind: str
+    state: str
+    queued_at: datetime | None
+    heartbeat: datetime | None
+    message: str
+
+
 class DeviceDetail(DeviceOut):
     noise: list[NoiseOut] = Field(description="A/A checks of every target that it offers")
+    health_checks: list[HealthCheckOut] = Field(description="from old to new")
+    health_changes: list[HealthChangeOut] = Field(description="the newest first")
+    queue: list[QueuedOut] = Field(description="what runs and waits, the next one first")
     best: list[str] = Field(description="ids of the best public entries measured on it")
 
 
@@ -289,6 +331,15 @@ class SearchOut(Schema):
     entries: list[str] = Field([], description="ids of the entries that it published")
 
 
+class LogOut(Schema):
+    id: int
+    at: datetime
+    target: str
+    stage: str
+    kind: str = Field(description="started, finished or log")
+    message: str
+
+
 class TriedOut(Schema):
     """A mix that a search tried on its way; what is not known yet is null."""
 
@@ -333,8 +384,9 @@ class CrossOut(Schema):
 class RequestOut(Schema):
     id: str
     name: str
-    model: str
-    data_set: str | None
+    model: str | None = Field(description="null: private, and not yours")
+    data_set: str | None = Field(description="null: none, or private and not yours")
+    is_cost_study: bool = Field(description="whether it has no data set")
     targets: list[str]
     activations: list[str]
     recipe: str
@@ -362,8 +414,8 @@ class EntryOut(Schema):
     target: str
     kind: str
     device_model: str
-    data_set: str
-    data_set_version: str
+    data_set: str | None = Field(description="null: private, and not yours")
+    data_set_version: str = Field(description="sha256 over its content")
     imgsz: int
     family: str
     rank: int | None = Field(description="among equals of target, device, data set, image size")
@@ -434,6 +486,24 @@ class SnapshotOut(Schema):
     job: JobOut | None
 
 
+class ReferenceOut(Schema):
+    """One activation at every site of a well-known model: no file, no mAP, in no ranking."""
+
+    family: str
+    imgsz: int
+    target: str
+    device_model: str
+    activation: str
+    kind: str
+    latency_ms: float
+    ratio: float = Field(description="latency against SiLU at every site")
+    ratio_ci: Interval | None
+    ratio_one_table: float | None = Field(description="Ethos-U: with SiLU as one table")
+    memory: float | None
+    memory_unit: str
+    measured: datetime
+
+
 class RankingOut(Schema):
     """Only entries that agree in all of this are ranked with each other."""
 
@@ -441,7 +511,7 @@ class RankingOut(Schema):
     kind: str
     device_model: str
     data_set_version: str
-    data_set_name: str
+    data_set_name: str = Field(description="what it is called to you")
     imgsz: int
     entries: int
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any, cast
+
 from django.contrib import admin
 from django.http import HttpRequest
 
 from webapp.audit.admin import AuditedAdmin
 from webapp.catalog.models import DataSet, Detector, Upload
+from webapp.leaderboard import ranking
 
 
 class _UploadAdmin(AuditedAdmin):
@@ -17,6 +20,10 @@ class _UploadAdmin(AuditedAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def save_model(self, request: HttpRequest, obj: Upload, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        ranking.named_anew(cast("Detector | DataSet", obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Upload | None = None) -> list[str]:
         fields = [field.name for field in self.model._meta.fields]

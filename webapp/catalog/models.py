@@ -66,6 +66,14 @@ class Upload(models.Model):
     def is_owned_by(self, user: User | AnonymousUser) -> bool:
         return user.is_authenticated and self.owner_id == user.pk
 
+    def is_visible_to(self, user: User | AnonymousUser) -> bool:
+        """Whether ``visible_to`` would leave it."""
+        return self.visibility == Visibility.PUBLIC or user.is_staff or self.is_owned_by(user)
+
+    def name_for(self, user: User | AnonymousUser) -> str:
+        """Its name, for whoever may see it; else what it is."""
+        return self.name if self.is_visible_to(user) else f"a private {self._meta.verbose_name}"
+
 
 def model_path(instance: Detector, filename: str) -> str:
     # The user's own name, because messages about the file name it; Django has cleaned it.

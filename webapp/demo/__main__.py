@@ -16,11 +16,11 @@ from types import FrameType
 
 from rich.console import Console
 
+from engine.console import Reporter
 from engine.remote import Client, SiteError, table
 from webapp.demo.checkpoint import FetchFailed
 from webapp.demo.job import DemoFailed, MainJob, Outcome
 from webapp.demo.plan import FULL, QUICK, Plan
-from webapp.demo.progress import Bars
 from webapp.demo.stack import ROOT, Stack, StackFailed
 
 EXPECTED = (DemoFailed, FetchFailed, OSError, SiteError, StackFailed, ValueError)
@@ -67,14 +67,14 @@ def _run(plan: Plan, *, out: Path, limit_s: float) -> None:
     with Stack(out / "site", host="demo") as stack, Client(stack.url) as client:
         console.print(f"the site is at {stack.url}", highlight=False)
         client.sign_up(username="demo", password=password)
-        with Bars(console) as bars:
+        with Reporter(console, elapsed=True) as reporter:
             job = MainJob(
                 plan=plan,
                 out=out,
                 cache=ROOT / "var" / "cache",
                 stack=stack,
                 client=client,
-                bars=bars,
+                reporter=reporter,
             )
             outcome = job.run(limit_s=limit_s)
         _report(console, outcome)

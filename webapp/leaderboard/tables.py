@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from devices.targets import TARGETS
 from webapp import paging
+from webapp.catalog.choices import Visibility
 from webapp.errors import Refused
 from webapp.leaderboard.models import Entry, EntryQuerySet, Ranking
 from webapp.leaderboard.selection import rankings
@@ -27,7 +28,8 @@ _KINDS = {target.id: target.kind for target in TARGETS}
 
 @dataclass(frozen=True)
 class Filters:
-    """What a list is narrowed to; empty: everything. ``data_set``: a version (sha256) or an id."""
+    """What a list is narrowed to; empty: everything. ``data_set``: a version (sha256), or
+    the id of a public one."""
 
     target: str = ""
     device_model: str = ""
@@ -96,7 +98,7 @@ def _narrow(rows: EntryQuerySet, filters: Filters) -> tuple[EntryQuerySet, bool]
     """What the choice of rankings does not say yet, and whether there was anything."""
     asked = Q()
     if filters.data_set and not _is_version(filters):
-        asked &= Q(data_set=filters.data_set)
+        asked &= Q(data_set=filters.data_set, data_set__visibility=Visibility.PUBLIC)
     if filters.family:
         asked &= Q(family=filters.family)
     if filters.owner:

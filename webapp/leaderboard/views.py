@@ -168,7 +168,7 @@ def entry(request: HttpRequest, entry_id: str) -> HttpResponse:
     mine = found.is_owned_by(request.user) or request.user.is_staff
     context = {
         "entry": found,
-        "evidence": Evidence(found),
+        "evidence": Evidence(found, reader=request.user),
         "mine": mine,
         "site": request.build_absolute_uri("/"),
     }

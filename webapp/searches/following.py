@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser, User
+
 from devices.targets import Target, get
 from webapp.jobs.choices import ALIVE, State
 from webapp.leaderboard.models import Entry
@@ -15,6 +17,7 @@ from webapp.searches.choices import StageState
 from webapp.searches.estimates import Pace, pace_of, work_of
 from webapp.searches.models import Search, SearchEvent, SearchRequest
 from webapp.searches.tried import Tried
+from webapp.searches.veil import Veil, over
 
 LOG_LINES = 200
 
@@ -39,6 +42,7 @@ class Lane:
     search: Search
     entries: list[Entry]
     pace: Pace
+    veil: Veil
 
     @property
     def target(self) -> Target:
@@ -46,7 +50,7 @@ class Lane:
 
     @cached_property
     def progress(self) -> services.Progress:
-        return services.progress(self.search)
+        return self.veil.progress(services.progress(self.search))
 
     @property
     def badge(self) -> tuple[str, str]:
@@ -117,10 +121,20 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Follow:
-    """A request, for its owner (``mine``) or a reader."""
+    """A request, for its owner (``mine``) or another ``reader``."""
 
     request: SearchRequest
-    mine: bool
+    reader: User | AnonymousUser
+
+    @property
+    def mine(self) -> bool:
+        """Whether the reader may act on it."""
+        return self.request.is_owned_by(self.reader) or self.reader.is_staff
+
+    @cached_property
+    def veil(self) -> Veil:
+        """Between the reader and private uploads."""
+        return over(self.request, reader=self.reader)
 
     @cached_property
     def lanes(self) -> list[Lane]:
@@ -135,7 +149,7 @@ class Follow:
             entries.setdefault(entry.search_id, []).append(entry)
         pace = pace_of(self.request.targets, recipe=self.request.recipe, work=work_of(self.request))
         order = {target: index for index, target in enumerate(self.request.targets)}
-        lanes = [Lane(search, entries.get(search.pk, []), pace) for search in searches]
+        lanes = [Lane(search, entries.get(search.pk, []), pace, self.veil) for search in searches]
         return sorted(lanes, key=lambda lane: order.get(lane.search.target, len(order)))
 
     @property
@@ -165,7 +179,11 @@ class Follow:
         targets = {lane.search.pk: lane.search.target for lane in self.lanes}
         events = SearchEvent.objects.filter(search__request=self.request).order_by("-pk")
         return [
-            LogLine(event.at, targets[event.search_id], _said(event, titles[event.search_id]))
+            LogLine(
+                event.at,
+                targets[event.search_id],
+                self.veil.text(_said(event, titles[event.search_id])),
+            )
             for event in reversed(events[:LOG_LINES])
         ]
 

@@ -129,12 +129,18 @@ class SearchForm(Accessible, forms.Form):
     )
     seed = forms.IntegerField(initial=0)
     name = forms.CharField(
-        max_length=120, required=False, help_text="Left empty, it is called like the model."
+        max_length=120,
+        required=False,
+        help_text="Left empty, it is called like the model, or like its family where everybody "
+        "may see the search and not the model.",
     )
     visibility = forms.ChoiceField(
         label="Who may see it",
         choices=[
-            (Visibility.PUBLIC, "Everybody; the result goes on the leaderboard"),
+            (
+                Visibility.PUBLIC,
+                "Everybody; the result goes on the leaderboard. Private uploads stay unnamed",
+            ),
             (Visibility.PRIVATE, "Only me"),
         ],
         initial=Visibility.PUBLIC,

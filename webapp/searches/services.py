@@ -83,7 +83,7 @@ def create_request(
         quotas.check_searches(owner, starting=len(targets), new=True)
         request = SearchRequest.objects.create(
             owner=owner,
-            name=name.strip()[:120] or detector.name,
+            name=name.strip()[:120] or _name_of(detector, visibility),
             detector=detector,
             data_set=data_set,
             visibility=visibility,
@@ -100,6 +100,12 @@ def create_request(
             )
             search.save(force_insert=True)
     return request
+
+
+def _name_of(detector: Detector, visibility: str) -> str:
+    """The model's name; its family where everybody may see the search and not the model."""
+    tells = visibility == Visibility.PUBLIC and detector.visibility == Visibility.PRIVATE
+    return (detector.family or "YOLO") if tells else detector.name
 
 
 def _check_upload(upload: Detector | DataSet, what: str) -> None:

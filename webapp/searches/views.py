@@ -256,7 +256,7 @@ def _follow(request: HttpRequest, request_id: str) -> Follow:
     found = get_object_or_404(
         visible.select_related("owner", "detector", "data_set"), pk=request_id
     )
-    return Follow(found, mine=found.is_owned_by(request.user) or request.user.is_staff)
+    return Follow(found, reader=request.user)
 
 
 def _mine(request: HttpRequest, request_id: str) -> SearchRequest:

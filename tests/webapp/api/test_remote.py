@@ -17,10 +17,12 @@ from pytest_django.live_server_helper import LiveServer
 
 from engine import cli
 from engine.remote import Client, SiteError, SiteRefused
+from tests.browser import factories
 from tests.webapp.api.test_leaderboard import CPU, NPU, publish
 from tests.webapp.conftest import People
 from webapp.accounts.models import ApiToken
 from webapp.catalog.models import Detector
+from webapp.leaderboard.models import Snapshot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,6 +94,83 @@ def test_an_entrys_files_are_downloaded_whole(
     status, _, err = remote(capfd, "download", entry.pk, "--file", "../secret", "--out", tmp_path)
     assert status == 2
     assert f"entry {entry.pk} has no file '../secret'; it has" in err
+
+
+def test_a_search_is_acted_on_from_a_shell(
+    alice: Client, people: People, capfd: pytest.CaptureFixture[str]
+) -> None:
+    device = factories.pool()[0]
+    model = factories.detector(people.owner)
+    asked = factories.request(people.owner, model, None, name="Tea", target_ids=[CPU])
+    factories.queued_search(asked, CPU, device)
+    for arguments, state in (
+        (["pause", asked.pk], "paused"),
+        (["resume", asked.pk, "--target", CPU], "queued"),
+        (["cancel", asked.pk], "cancelled"),
+        (["retry", asked.pk], "queued"),
+    ):
+        status, out, err = remote(capfd, *arguments)
+        assert (status, out.strip()) == (0, f"{CPU}: {state}"), err
+    status, out, _ = remote(capfd, "log", asked.pk)
+    assert "cancelled by its owner" in out
+    status, _, err = remote(capfd, "pause", asked.pk, "--target", "nothing")
+    assert status == 2
+    assert "no target of the request 'nothing'" in err
+
+
+def test_what_one_has_is_listed(
+    alice: Client, people: People, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (entry, *_) = publish(people)
+    for what, told in (
+        ("models", "Cheshire"),
+        ("data-sets", "Wonderland"),
+        ("searches", entry.search.request_id),
+        ("tokens", "test"),
+        ("webhooks", "none"),
+        ("devices", "looking-glass-cpu"),
+    ):
+        status, out, err = remote(capfd, "list", what)
+        assert (status, err) == (0, "")
+        assert told in out
+    status, out, _ = remote(capfd, "list", "searches", "--json")
+    assert [row["id"] for row in json.loads(out)["rows"]] == [entry.search.request_id]
+    status, out, _ = remote(capfd, "quotas")
+    assert "stored_bytes" in out
+    status, out, _ = remote(capfd, "cross", entry.search.request_id)
+    assert "nothing can be said yet" in out
+
+
+def test_an_entry_is_withdrawn_from_a_shell(
+    alice: Client, people: People, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (entry, *_) = publish(people)
+    status, out, _ = remote(capfd, "withdraw", entry.pk, "--reason", "too curious")
+    assert (status, out.strip()) == (0, f"entry {entry.pk} is withdrawn: too curious")
+    assert alice.entry(entry.pk)["withdrawn_reason"] == "too curious"
+
+
+def test_lists_are_read_to_their_last_page(
+    alice: Client, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.remote.connection.PAGE", 2)
+    made = [factories.detector(people.owner, name=str(number)).pk for number in range(5)]
+    assert [row["id"] for row in alice.uploads("models")] == made[::-1]
+
+
+def test_a_snapshot_is_downloaded_once_it_is_written(
+    alice: Client, people: People, tmp_path: Path
+) -> None:
+    publish(people)
+    made = alice.take_snapshot(target=CPU)
+    with pytest.raises(SiteError, match="has no csv file yet; written: none"):
+        alice.download_snapshot(made["id"], kind="csv", into=tmp_path / "board.csv")
+    folder = Snapshot.objects.get().folder.path
+    folder.mkdir(parents=True)
+    (folder / "entries.csv").write_text("position,rank\n")
+    Snapshot.objects.update(job=None)  # as a worker leaves it
+    alice.download_snapshot(made["id"], kind="csv", into=tmp_path / "board.csv")
+    assert (tmp_path / "board.csv").read_text() == "position,rank\n"
 
 
 def test_what_the_site_refuses_is_bad_input(

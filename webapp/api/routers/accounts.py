@@ -9,14 +9,16 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 from ninja.errors import HttpError
 
-from webapp.accounts import addresses, quotas, services
+from webapp import paging
+from webapp.accounts import addresses, passwords, quotas, services
 from webapp.accounts.choices import Scope
 from webapp.api import schemas
 from webapp.api.auth import SIGNED_IN, missing, user_of
+from webapp.api.lists import CURSOR, SIZE
 from webapp.errors import Refused
 
 router = Router(tags=["accounts"])
@@ -58,13 +60,15 @@ def make_token(request: HttpRequest, body: schemas.Credentials) -> Status[dict[s
 
 
 @router.get("/tokens", response=list[schemas.TokenRow], auth=SIGNED_IN)
-def my_tokens(request: HttpRequest) -> list[schemas.TokenRow]:
-    """Your tokens that work, the newest first."""
+def my_tokens(
+    request: HttpRequest, response: HttpResponse, cursor: str = CURSOR, size: int = SIZE
+) -> list[schemas.TokenRow]:
+    """Your tokens that work, the newest first. The Link header names the next page."""
+    working = user_of(request).tokens.filter(revoked__isnull=True)
+    rows, following = paging.after(working, order=paging.NEWEST, cursor=cursor, size=size)
+    paging.link_next(request, response, following)
     plain = schemas.TokenRow.model_fields
-    return [
-        schemas.TokenRow(**{name: getattr(row, name) for name in plain})
-        for row in user_of(request).tokens.filter(revoked__isnull=True)
-    ]
+    return [schemas.TokenRow(**{name: getattr(row, name) for name in plain}) for row in rows]
 
 
 @router.delete("/tokens/{prefix}", response={204: None}, auth=SIGNED_IN)
@@ -106,13 +110,44 @@ def set_password(request: HttpRequest, body: schemas.NewPassword) -> Status[None
     user = user_of(request)
     if not user.check_password(body.password):
         raise HttpError(403, "the password is wrong; nothing was changed")
+    _set_password(user, body.new_password)
+    return Status(204, None)
+
+
+@router.post("/users/email-confirmations", response=schemas.UserOut, auth=None)
+def confirm_email(request: HttpRequest, body: schemas.MailToken) -> schemas.UserOut:
+    """Confirm an account's address with what the mailed link ends with."""
+    user = addresses.owner_of(body.token)
+    if user is None:
+        raise HttpError(410, "this link confirms nothing (any more); have another one sent")
+    addresses.confirm(user)
+    return _me(user)
+
+
+@router.post("/users/forgotten-password", response={204: None}, auth=None)
+def forgotten_password(request: HttpRequest, body: schemas.MailIn) -> Status[None]:
+    """Have a link for a new password mailed. The answer is the same whoever has the address."""
+    passwords.send_link(body.email, request=request)
+    return Status(204, None)
+
+
+@router.post("/users/new-password", response={204: None}, auth=None)
+def new_password(request: HttpRequest, body: schemas.PasswordLink) -> Status[None]:
+    """Choose a new password with the two parts that the mailed link ends with; it works once."""
+    user = passwords.owner_of(body.uid, body.token)
+    if user is None:
+        raise HttpError(410, "this link changes no password (any more); have another one sent")
+    _set_password(user, body.new_password)
+    return Status(204, None)
+
+
+def _set_password(user: User, password: str) -> None:
     try:
-        validate_password(body.new_password, user)
+        validate_password(password, user)
     except ValidationError as error:
         raise Refused(" ".join(error.messages)) from None
-    user.set_password(body.new_password)
+    user.set_password(password)
     user.save(update_fields=["password"])
-    return Status(204, None)
 
 
 def _me(user: User) -> schemas.UserOut:

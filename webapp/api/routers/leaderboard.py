@@ -11,9 +11,10 @@ from ninja import Query, Router, Status
 from webapp import paging
 from webapp.api import documents, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
+from webapp.api.lists import CURSOR, SIZE
 from webapp.errors import Refused
 from webapp.leaderboard import snapshots
-from webapp.leaderboard.models import Entry, Snapshot
+from webapp.leaderboard.models import Entry, Reference, Snapshot
 from webapp.leaderboard.selection import rankings as all_rankings
 from webapp.leaderboard.services import open_file, raw_samples, withdraw
 from webapp.leaderboard.tables import ORDERS, Filters, table
@@ -82,18 +83,32 @@ def leaderboard(
         pages=pages,
         next=following,
         is_ranking=found.is_ranking,
-        entries=[documents.entry(row) for row in shown],
+        entries=[documents.entry(row, reader=request.user) for row in shown],
     )
 
 
 @router.get("/leaderboard/rankings", response=list[schemas.RankingOut])
 def rankings(request: HttpRequest) -> list[schemas.RankingOut]:
     """Every ranking that has an entry: what to ask GET /leaderboard for."""
-    plain = set(schemas.RankingOut.model_fields) - {"kind"}
+    plain = set(schemas.RankingOut.model_fields) - {"kind", "data_set_name"}
     return [
-        schemas.RankingOut(kind=one.on.kind, **{name: getattr(one, name) for name in plain})
+        schemas.RankingOut(
+            kind=one.on.kind,
+            data_set_name=one.data_set.name_for(request.user) if one.data_set else "",
+            **{name: getattr(one, name) for name in plain},
+        )
         for one in all_rankings()
     ]
+
+
+@router.get("/references", response=list[schemas.ReferenceOut])
+def references(
+    request: HttpRequest, response: HttpResponse, cursor: str = CURSOR, size: int = SIZE
+) -> list[schemas.ReferenceOut]:
+    """One activation everywhere: well-known models on the targets that were studied."""
+    rows, following = paging.after(Reference.objects.all(), order=("pk",), cursor=cursor, size=size)
+    paging.link_next(request, response, following)
+    return [documents.reference(row) for row in rows]
 
 
 @router.post("/leaderboard/snapshots", response={201: schemas.SnapshotOut}, auth=SIGNED_IN)
@@ -123,7 +138,7 @@ def get_snapshot(request: HttpRequest, snapshot_id: str) -> schemas.SnapshotOut:
 @router.get("/entries/{entry_id}", response=schemas.EntryDetail)
 def entry(request: HttpRequest, entry_id: str) -> schemas.EntryOut:
     """An entry with every arm of its search. A withdrawn one says why."""
-    return documents.entry(_visible(request, entry_id), detail=True)
+    return _detail(request, entry_id)
 
 
 @router.post("/entries/{entry_id}/withdraw", response=schemas.EntryDetail, auth=SIGNED_IN)
@@ -137,7 +152,7 @@ def withdraw_entry(
     if not body.reason.strip():
         raise Refused("reason is empty; it stays on the entry's page")
     withdraw(row, by=user_of(request), reason=body.reason.strip())
-    return documents.entry(_visible(request, entry_id), detail=True)
+    return _detail(request, entry_id)
 
 
 @router.get("/entries/{entry_id}/samples", response=schemas.SamplesOut)
@@ -165,8 +180,12 @@ def file(request: HttpRequest, entry_id: str, name: str) -> FileResponse:
     )
 
 
+def _detail(request: HttpRequest, entry_id: str) -> schemas.EntryOut:
+    return documents.entry(_visible(request, entry_id), reader=request.user, detail=True)
+
+
 def _visible(request: HttpRequest, entry_id: str) -> Entry:
-    rows = Entry.objects.visible_to(request.user).select_related("owner", "search")
+    rows = Entry.objects.visible_to(request.user).select_related("owner", "search", "data_set")
     row = rows.filter(pk=entry_id).first()
     if row is None:
         raise missing("entry", entry_id)

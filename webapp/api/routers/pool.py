@@ -46,6 +46,9 @@ def get_device(request: HttpRequest, slug: str) -> schemas.DeviceDetail:
     return schemas.DeviceDetail(
         **_facts(device),
         noise=[documents.noise(one) for one in history.noise],
+        health_checks=[documents.health_check(one) for one in history.health.checks],
+        health_changes=[documents.health_change(one) for one in history.changes],
+        queue=[documents.queued(one) for one in history.jobs],
         best=[entry.pk for entry, _ in history.best],
     )
 

@@ -14,9 +14,9 @@ from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
 from webapp.api.lists import CURSOR, EVERYONE, SIZE
 from webapp.catalog.models import DataSet, Detector
 from webapp.errors import NotReady
-from webapp.searches import cross, estimates, services
+from webapp.searches import cross, estimates, services, veil
 from webapp.searches.choices import Recipe
-from webapp.searches.models import Search, SearchRequest
+from webapp.searches.models import Search, SearchEvent, SearchRequest
 
 router = Router(tags=["searches"])
 
@@ -50,7 +50,7 @@ def create(request: HttpRequest, body: schemas.SearchIn) -> Status[schemas.Reque
         name=body.name,
         visibility=body.visibility,
     )
-    return Status(201, documents.request(row))
+    return Status(201, documents.request(row, reader=request.user))
 
 
 @router.get("/searches", response=list[schemas.RequestOut], auth=SIGNED_IN)
@@ -63,11 +63,11 @@ def mine(
 ) -> list[schemas.RequestOut]:
     """Your requests, the newest first. The Link header names the next page."""
     user = user_of(request)
-    visible = SearchRequest.objects.visible_to(user)
+    visible = SearchRequest.objects.visible_to(user).select_related("detector", "data_set")
     owned = visible if everyone else visible.filter(owner=user)
     rows, following = paging.after(owned, order=paging.NEWEST, cursor=cursor, size=size)
     paging.link_next(request, response, following)
-    return [documents.request(row) for row in rows]
+    return [documents.request(row, reader=request.user) for row in rows]
 
 
 @router.get("/searches/estimate", response=list[schemas.EstimateOut], auth=SIGNED_IN)
@@ -93,7 +93,7 @@ def estimate(
 @router.get("/searches/{request_id}", response=schemas.RequestOut, auth=ANYONE)
 def get(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     """A request with its searches: stages, progress, queue positions."""
-    return documents.request(_visible(request, request_id))
+    return documents.request(_visible(request, request_id), reader=request.user)
 
 
 @router.post("/searches/{request_id}/cancel", response=schemas.RequestOut, auth=SIGNED_IN)
@@ -101,7 +101,7 @@ def cancel(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     """Cancel every search of the request that has not ended. Only its owner may."""
     row = _own(request, request_id)
     services.cancel_request(row, by=user_of(request))
-    return documents.request(row)
+    return documents.request(row, reader=request.user)
 
 
 @router.post("/searches/{request_id}/pause", response=schemas.RequestOut, auth=SIGNED_IN)
@@ -109,7 +109,7 @@ def pause(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     """Stop every search of the request that is going on; what is finished stays."""
     row = _own(request, request_id)
     services.pause_request(row, by=user_of(request))
-    return documents.request(row)
+    return documents.request(row, reader=request.user)
 
 
 @router.post("/searches/{request_id}/resume", response=schemas.RequestOut, auth=SIGNED_IN)
@@ -117,7 +117,7 @@ def resume(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     """Let every paused search of the request go on."""
     row = _own(request, request_id)
     services.resume_request(row, by=user_of(request))
-    return documents.request(row)
+    return documents.request(row, reader=request.user)
 
 
 @router.post("/searches/{request_id}/retry", response=schemas.RequestOut, auth=SIGNED_IN)
@@ -125,7 +125,24 @@ def retry(request: HttpRequest, request_id: str) -> schemas.RequestOut:
     """Run every failed or cancelled search of the request again, from the stage that failed."""
     row = _own(request, request_id)
     services.retry_request(row, by=user_of(request))
-    return documents.request(row)
+    return documents.request(row, reader=request.user)
+
+
+@router.get("/searches/{request_id}/log", response=list[schemas.LogOut], auth=ANYONE)
+def log(
+    request: HttpRequest,
+    response: HttpResponse,
+    request_id: str,
+    cursor: str = CURSOR,
+    size: int = SIZE,
+) -> list[schemas.LogOut]:
+    """What the request's searches wrote down, the newest first. The Link header goes on."""
+    row = _visible(request, request_id)
+    hidden = veil.over(row, reader=request.user)
+    found = SearchEvent.objects.filter(search__request=row).select_related("search")
+    rows, following = paging.after(found, order=("-pk",), cursor=cursor, size=size)
+    paging.link_next(request, response, following)
+    return [documents.event(one, hidden=hidden) for one in rows]
 
 
 @router.get("/searches/{request_id}/cross", response=schemas.CrossOut, auth=ANYONE)
@@ -159,7 +176,7 @@ def act_on_one(
     if found is None:
         raise missing("target of the request", target)
     _ON_ONE[action](found, by=user_of(request))
-    return documents.search(_search(request, found.pk))
+    return documents.search(_search(request, found.pk), reader=request.user)
 
 
 @router.get("/searches/{search_id}/tried", response=list[schemas.TriedOut], auth=ANYONE)
@@ -174,11 +191,12 @@ def result(request: HttpRequest, search_id: str) -> dict[str, Any]:
     search = _search(request, search_id)
     if search.result is None:
         raise NotReady(f"search {search_id} is {search.state} and has no result")
-    return dict(search.result)
+    return veil.over(search.request, reader=request.user).result(search.result)
 
 
 def _search(request: HttpRequest, search_id: str) -> Search:
-    search = Search.objects.select_related("request", "job", "device").filter(pk=search_id).first()
+    rows = Search.objects.select_related("request__detector", "request__data_set", "job", "device")
+    search = rows.filter(pk=search_id).first()
     if search is None:
         raise missing("search", search_id)
     _visible(request, search.request_id)
@@ -186,14 +204,16 @@ def _search(request: HttpRequest, search_id: str) -> Search:
 
 
 def _own(request: HttpRequest, request_id: str) -> SearchRequest:
-    row = SearchRequest.objects.filter(pk=request_id, owner=user_of(request)).first()
+    rows = SearchRequest.objects.select_related("detector", "data_set")
+    row = rows.filter(pk=request_id, owner=user_of(request)).first()
     if row is None:
         raise missing("request", request_id)
     return row
 
 
 def _visible(request: HttpRequest, request_id: str) -> SearchRequest:
-    row = SearchRequest.objects.visible_to(request.user).filter(pk=request_id).first()
+    rows = SearchRequest.objects.visible_to(request.user)
+    row = rows.select_related("detector", "data_set").filter(pk=request_id).first()
     if row is None:
         raise missing("request", request_id)
     return row

@@ -25,9 +25,14 @@ def create(request: HttpRequest, body: schemas.WebhookIn) -> Status[schemas.Webh
 
 
 @router.get("/webhooks", response=list[schemas.WebhookOut])
-def mine(request: HttpRequest) -> list[schemas.WebhookOut]:
-    """Your webhooks, the newest first."""
-    return [documents.webhook(row) for row in user_of(request).webhooks.all()]
+def mine(
+    request: HttpRequest, response: HttpResponse, cursor: str = CURSOR, size: int = SIZE
+) -> list[schemas.WebhookOut]:
+    """Your webhooks, the newest first. The Link header names the next page."""
+    found = user_of(request).webhooks.all()
+    rows, following = paging.after(found, order=paging.NEWEST, cursor=cursor, size=size)
+    paging.link_next(request, response, following)
+    return [documents.webhook(row) for row in rows]
 
 
 @router.get("/webhooks/{webhook_id}", response=schemas.WebhookOut)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django import template
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -13,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from devices.targets import Target
+from webapp.catalog.models import Upload
 from webapp.leaderboard.rows import Row, arm_title, bound
 from webapp.searches.following import BADGES
 from webapp.ui import cdn as files
@@ -161,6 +163,18 @@ def here(request: HttpRequest, prefix: str) -> SafeString | str:
         else path.startswith(prefix)
     )
     return SafeString(' aria-current="page"') if inside else ""
+
+
+@register.filter
+def shown_to(upload: Upload, reader: User | AnonymousUser) -> bool:
+    """Whether the reader may see the model or data set: a link to it is a link to nowhere else."""
+    return upload.is_visible_to(reader)
+
+
+@register.filter
+def name_for(upload: Upload | None, reader: User | AnonymousUser) -> str:
+    """What the reader is told a model or data set is called."""
+    return upload.name_for(reader) if upload else ""
 
 
 @register.filter
