@@ -2,6 +2,7 @@
 
 Each is called PREFIX/device-NAME:HARNESS and carries the version of the harness and the revision
 of git as labels. A tree with changes makes images called so ("-dirty"), which are not published.
+PIP_INDEX_URL and TORCH_INDEX_URL (PyTorch's CPU-only builds) of the environment are passed on.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = ROOT / "docker" / "targets"
 USUAL = ("onnxruntime", "openvino", "ethos-u")
+INDEXES = ("PIP_INDEX_URL", "TORCH_INDEX_URL")  # of the environment, for Dockerfiles that ask
 
 
 class NotBuilt(Exception):
@@ -69,13 +71,19 @@ def build(
     from docker.errors import APIError, BuildError
 
     tag = f"{prefix}/device-{name}:{HARNESS_VERSION}"
+    recipe = Path("docker", "targets", name, "Dockerfile")
     arguments = {"HARNESS": HARNESS_VERSION, "REVISION": revision}
+    arguments |= {"BASE_IMAGE": base} if base else {}
+    asked = (ROOT / recipe).read_text(encoding="utf-8").splitlines()
+    for index in INDEXES:
+        if f"ARG {index}" in asked and os.environ.get(index):
+            arguments[index] = os.environ[index]
     try:
         image, _ = client.images.build(
             path=str(ROOT),
-            dockerfile=f"docker/targets/{name}/Dockerfile",
+            dockerfile=str(recipe),
             tag=tag,
-            buildargs=arguments | ({"BASE_IMAGE": base} if base else {}),
+            buildargs=arguments,
             network_mode="host",
             rm=True,
             forcerm=True,
@@ -110,7 +118,7 @@ def main(arguments: list[str]) -> int:
         if name not in known():
             parser.error(f"no image {name!r}; known: {', '.join(known())}")
     try:
-        made_of = publishable(revision()) if options.publish else revision()
+        made_of = publishable(revision(ROOT)) if options.publish else revision(ROOT)
         with Engine(options.engine, options.tls).connect() as client:
             for name in names:
                 start = time.monotonic()

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import socket
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import docker
+import httpx
 import pytest
 
 from devices import HARNESS_VERSION, targets
@@ -52,7 +59,8 @@ def test_every_dockerfile_has_the_standard_shape(name: str) -> None:
         'ENTRYPOINT ["python", "-m", "devices"]',
     ]
     assert [line for line in lines if line in standard] == standard
-    installs = re.findall(r"pip install .*", "\n".join(lines))
+    text = "\n".join(lines)
+    installs = re.findall(r"pip install .*", text.replace("\\\n", ""))
     assert installs
     assert all(" -c /tmp/constraints.txt" in line for line in installs)
     for label in ("version", "revision", "title", "licenses"):
@@ -64,22 +72,100 @@ def test_every_runtime_has_an_image() -> None:
     assert wanted <= {f"{PREFIX}/device-{name}:{HARNESS_VERSION}" for name in images.known()}
 
 
-def test_a_revision_with_changes_is_not_published(tmp_path: Path) -> None:
-    assert images.revision(tmp_path) == "unknown"
+def git(root: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=x", "-c", "user.email=x@localhost"]
+    subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True)
 
-    def git(*arguments: str) -> None:
-        identity = ["-c", "user.name=x", "-c", "user.email=x@localhost"]
-        subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True)
 
-    git("init", "-q")
-    (tmp_path / "a").touch()
-    git("add", "a")
-    git("commit", "-q", "-m", "x")
-    clean = images.revision(tmp_path)
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clean checkout with one image, ``tiny``."""
+    root = tmp_path / "checkout"
+    recipe = root / "docker" / "targets" / "tiny" / "Dockerfile"
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text(
+        "FROM scratch\nCOPY docker /docker\nARG HARNESS\nARG REVISION\n"
+        'LABEL org.opencontainers.image.version="${HARNESS}" '
+        'org.opencontainers.image.revision="${REVISION}"\n'
+    )
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-q", "-m", "x")
+    monkeypatch.setattr(images, "ROOT", root)
+    monkeypatch.setattr(images, "TARGETS", root / "docker" / "targets")
+    return root
+
+
+def test_a_revision_with_changes_is_not_published(
+    checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Refused before anything is built: the engine that is named does not even exist."""
+    clean = images.revision(checkout)
     assert re.fullmatch("[0-9a-f]{40}", clean)
     assert images.publishable(clean) == clean
-    (tmp_path / "b").touch()
-    assert images.revision(tmp_path) == f"{clean}-dirty"
-    for found in (f"{clean}-dirty", "unknown"):
-        with pytest.raises(images.NotBuilt, match="only a clean checkout is published"):
-            images.publishable(found)
+    (checkout / "b").touch()
+    assert images.revision(checkout) == f"{clean}-dirty"
+    nowhere = f"unix://{tmp_path}/engine.sock"
+    assert images.main(["tiny", "--publish", "--engine", nowhere]) == 1
+    only = "only a clean checkout is published; commit first"
+    assert capsys.readouterr().err == f"images: revision {clean}-dirty: {only}\n"
+    (tmp_path / "no-git").mkdir()
+    unknown = images.revision(tmp_path / "no-git")
+    with pytest.raises(images.NotBuilt, match=f"revision unknown: {only}"):
+        images.publishable(unknown)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """host:port of a registry of images on this machine."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = {
+        "version": 0.1,
+        "log": {"level": "error"},
+        "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}},
+        "http": {"addr": place},
+    }
+    (tmp_path / "registry.yml").write_text(json.dumps(settings))  # which YAML can read
+    process = subprocess.Popen(["docker-registry", "serve", str(tmp_path / "registry.yml")])
+    try:
+        deadline = time.monotonic() + 30
+        while not _answers(place):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield place
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(place: str) -> bool:
+    try:
+        return httpx.get(f"http://{place}/v2/").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(
+    shutil.which("docker-registry") is None, reason="apt-get install docker-registry"
+)
+def test_a_published_image_says_what_it_was_made_of(
+    engine: docker.DockerClient, checkout: Path, registry: str
+) -> None:
+    tag = f"{registry}/ours/device-tiny:{HARNESS_VERSION}"
+    try:
+        assert images.main(["tiny", "--publish", "--prefix", f"{registry}/ours"]) == 0
+        engine.images.remove(tag)
+        labels = engine.images.pull(tag).labels
+        assert labels["org.opencontainers.image.version"] == HARNESS_VERSION
+        assert labels["org.opencontainers.image.revision"] == images.revision(checkout)
+    finally:
+        engine.images.remove(tag, force=True)
+    nobody = "127.0.0.1:1/ours"
+    try:
+        assert images.main(["tiny", "--publish", "--prefix", nobody]) == 1
+    finally:
+        engine.images.remove(f"{nobody}/device-tiny:{HARNESS_VERSION}", force=True)

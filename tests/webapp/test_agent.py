@@ -55,6 +55,7 @@ def alive(process: psutil.Process) -> bool:
 
 
 CPU, NPU = "device-here-cpu", "device-here-ethos-u"
+FOLLOWS_S = 10  # the most that a change in the administration takes
 
 
 def test_it_follows_the_pool_and_restarts_the_dead(agent: psutil.Popen) -> None:
@@ -64,9 +65,9 @@ def test_it_follows_the_pool_and_restarts_the_dead(agent: psutil.Popen) -> None:
     for health, still in (("bad", {"check-here-ethos-u"}), ("retired", set())):
         Device.objects.filter(slug="here-ethos-u").update(health=health)
         expected = {CPU, *still}
-        wait_until(lambda: set(served(agent)) == expected)  # noqa: B023 (called now)
+        wait_until(lambda: set(served(agent)) == expected, seconds=FOLLOWS_S)  # noqa: B023
     Device.objects.filter(slug="here-ethos-u").update(health="good")
-    wait_until(lambda: set(served(agent)) == {CPU, NPU})
+    wait_until(lambda: set(served(agent)) == {CPU, NPU}, seconds=FOLLOWS_S)
 
     before = served(agent)[CPU]
     os.kill(before, signal.SIGKILL)
