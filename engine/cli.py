@@ -65,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
     search.add_argument(
         "--distil", action="store_true", help="every arm also learns from a teacher"
     )
+    search.add_argument(
+        "--cost-model",
+        choices=("one_at_a_time", "uniform_profile", "random_design", "combined"),
+        help="how latency is predicted (default: what suits recipe and target)",
+    )
     search.add_argument("--time-limit", type=float, metavar="MIN", help="minutes for everything")
     search.add_argument("--seed", type=int, default=0, metavar="S")
     search.add_argument("--out", type=Path, required=True, metavar="DIR")

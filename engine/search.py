@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from devices import activations, runtimes, targets
-from engine import threads
+from engine import costs, threads
 from engine.costs import CostTable
 from engine.errors import BadSearch, Pending
 from engine.result import Result
@@ -61,6 +61,8 @@ def run(spec: SearchSpec, services: Services) -> Path:
     if spec.data is not None:
         runtimes.get(target).check()  # its files are scored here, after hours of training
     activations.check(spec.activations)
+    if spec.cost_model is not None:
+        costs.get(spec.cost_model)
     started = _claim(spec)
     path = spec.out / RESULT
     if path.exists():

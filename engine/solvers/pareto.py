@@ -10,20 +10,24 @@ import numpy as np
 from engine.solvers import milp
 from engine.solvers.problem import Problem, Solution
 
+# Summed one-swap deltas of a noisy device can reach below nothing: all such mixes count alike.
+LOWEST = 1e-3
+
 
 def sweep(problem: Problem, n: int = 16) -> list[Solution]:
     """Up to ``n`` different assignments that no other one found dominates, fastest first.
 
     The latency limit walks from the smallest ratio that the memory limit allows to that of the
-    least penalty (or to ``max_latency_ratio``, where that is smaller) in equal steps.
+    least penalty (or to ``max_latency_ratio``, where that is smaller) in equal steps, neither
+    below LOWEST.
 
     Raises:
         Infeasible: the limits cannot be kept.
     """
-    slowest = milp.solve(problem)
-    fastest = milp.fastest(problem)
+    slowest = max(LOWEST, milp.solve(problem).latency_ratio)
+    fastest = max(LOWEST, milp.fastest(problem).latency_ratio)
     found: dict[str, Solution] = {}
-    for limit in np.linspace(fastest.latency_ratio, slowest.latency_ratio, max(2, n)):
+    for limit in np.linspace(fastest, slowest, max(2, n)):
         solution = milp.solve(replace(problem, max_latency_ratio=float(limit) + 1e-12))
         found.setdefault(solution.assignment.hash, solution)
     return front(list(found.values()))

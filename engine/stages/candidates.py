@@ -66,7 +66,7 @@ def beside(context: Context, table: CostTable, estimate: dict[str, Any]) -> list
     problem = Problem(
         table, accuracy.matrix(estimate), max_memory_ratio=context.spec.max_memory_ratio
     )
-    fastest = milp.fastest(problem).latency_ratio
+    fastest = max(pareto.LOWEST, milp.fastest(problem).latency_ratio)
     goal = (context.spec.max_latency_ratio or 0.0) * GOAL_MARGIN
     level = goal if goal >= fastest else (1 + fastest) / 2
     limited = replace(problem, max_latency_ratio=level)

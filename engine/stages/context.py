@@ -31,8 +31,10 @@ class SearchSpec:
 
     ``data`` is a data.yaml or its folder, None for a cost study. ``epochs`` is what each pick is
     trained for in all; None takes the recipe's own. ``distil`` lets every arm learn from a teacher
-    too. ``lease_s`` is how long one measurement may hold the device (the final one; those on the
-    way take less). ``out`` is the folder that everything lands in.
+    too. ``cost_model`` is a name of engine.costs, None takes what suits recipe and target;
+    `combined` takes up to four leases more and states its own error and what neighbours cost
+    together. ``lease_s`` is how long one measurement may hold the device (the final one; those on
+    the way take less). ``out`` is the folder that everything lands in.
     """
 
     model: Path
@@ -47,6 +49,7 @@ class SearchSpec:
     max_map_loss: float | None = None
     epochs: int | None = None
     distil: bool = False
+    cost_model: str | None = None
     time_limit_min: float | None = None
     lease_s: float = 36.0
     seed: int = 0

@@ -251,6 +251,7 @@ def _teacher(context: Context) -> str | None:
 def _notes(context: Context, found: Findings, final: MeasureResult) -> list[str]:
     table = CostTable.from_json(found.chosen["table"])
     notes = [context.target.notes, *final.notes, table.within_noise(found.cost["noise_floor"])]
+    notes += _said_of_costs(table)
     if found.scores is not None:
         left_out = found.scores["left_out"]
         if left_out:
@@ -266,6 +267,18 @@ def _notes(context: Context, found: Findings, final: MeasureResult) -> list[str]
     elif context.spec.data is None:
         notes.append("cost study: no data set was given, so nothing was trained or scored")
     return list(dict.fromkeys(note for note in notes if note))
+
+
+def _said_of_costs(table: CostTable) -> list[str]:
+    """How far off a table that measured it was, and what no additive table holds, by name."""
+    held_out = table.details.get("held_out")
+    notes = []
+    if held_out is not None:
+        notes.append(
+            f"predicted latency ratios were off by {held_out['mean_abs_error']:.4f} on average, "
+            f"over {held_out['n']} mixes that the prediction had not seen"
+        )
+    return notes + [effect["label"] for effect in table.details.get("neighbours", [])]
 
 
 def _installed() -> list[str]:

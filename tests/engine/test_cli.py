@@ -16,7 +16,9 @@ import pytest
 
 from devices import graph
 from devices.assignment import Assignment
+from devices.errors import BadRequest
 from engine import cli
+from engine.costs import COST_MODELS
 from engine.result import Result
 
 SMALL = ["--imgsz", "64"]
@@ -329,3 +331,11 @@ def test_a_bundle_is_carried_away_and_its_results_are_held_against_it(
     (folder / "results.json").write_text(json.dumps(content))
     assert "which this bundle has not" in actnas("results", folder)[2]
     assert job["target"] == "cpu-onnxruntime-fp32"
+
+
+def test_every_cost_model_can_be_asked_for() -> None:
+    asked = ["search", "a.pt", "--target", "cpu-openvino-fp32", "--out", "out", "--cost-model"]
+    for name in COST_MODELS:
+        assert cli.parser().parse_args([*asked, name]).cost_model == name
+    with pytest.raises(BadRequest, match="invalid choice: 'guess'"):
+        cli.parser().parse_args([*asked, "guess"])

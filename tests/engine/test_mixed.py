@@ -114,6 +114,7 @@ def test_val_is_our_own_evaluation_of_the_same_net(
     ours = evaluation.evaluate_net(tuned, drawings.arrays("val", SIDE), names=abd.names)
     assert ours.map50 > 0.01  # it would prove nothing on a model that finds nothing
     assert theirs.box.map50 == pytest.approx(ours.map50, abs=0.002)
+    assert theirs.box.map == pytest.approx(ours.map50_95, abs=0.002)
 
 
 def test_training_keeps_the_mix(

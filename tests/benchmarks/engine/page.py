@@ -12,7 +12,7 @@ import pandas as pd
 
 from engine.hypervolume import REFERENCE_POINT
 from tests.benchmarks import numbers as numbers_of
-from tests.benchmarks.engine import bakeoff, hypervolume
+from tests.benchmarks.engine import bakeoff, hypervolume, predict
 from tests.benchmarks.engine.testbed import Bed
 from tests.benchmarks.numbers import Number
 
@@ -23,7 +23,10 @@ matplotlib.rcParams["svg.hashsalt"] = "actnas"  # equal rows give an equal pictu
 def write(bed: Bed, found: Sequence[Number], folder: Path) -> None:
     """Writes the page, the JSON with every row, and the pictures, into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    kinds = ("predict", "bakeoff-truth", "bakeoff-scores", "hypervolume", "search", "minutes")
+    kinds = (
+        *("predict", "cost-table", "bakeoff-truth", "bakeoff-scores"),
+        *("hypervolume", "search", "minutes"),
+    )
     rows = {kind: bed.rows.of(kind) for kind in kinds}
     document = {
         "schema": "actnas.numbers/1",
@@ -39,7 +42,7 @@ def write(bed: Bed, found: Sequence[Number], folder: Path) -> None:
         "## Numbers",
         numbers_of.table(found).to_markdown(index=False),
         "## Latency of mixes that the cost table has never seen",
-        _predictions(rows["predict"], folder),
+        _predictions(rows["predict"], rows["cost-table"], folder),
         "## Estimators against training",
         _estimators(bed),
         "## Ways to choose five mixes",
@@ -50,28 +53,68 @@ def write(bed: Bed, found: Sequence[Number], folder: Path) -> None:
     (folder / "engine.md").write_text("\n\n".join(parts) + "\n")
 
 
-def _predictions(rows: list[dict[str, Any]], folder: Path) -> str:
-    if not rows:
-        return "Not measured yet."
-    frame = pd.DataFrame(
-        {
-            "target": row["inputs"]["target"],
-            "cost model": row["inputs"]["cost_model"],
-            "activations": len(row["inputs"]["activations"]),
-            "mean error (ratio)": round(row["values"]["agreement"]["mean_abs_error"], 4),
-            "Spearman": round(row["values"]["agreement"]["spearman"] or float("nan"), 3),
-            "mixes": row["values"]["agreement"]["n"],
-            "lease (s)": row["inputs"]["settings"]["max_seconds"],
-            "device time (s)": round(row["values"]["table_device_s"], 1),
-        }
-        for row in rows
-    ).sort_values(["target", "cost model", "lease (s)"])
-    pictures = [
-        f"![{row['inputs']['target']}]({_picture(row, folder)})"
-        for row in rows
-        if row["inputs"]["cost_model"] == "combined"
+def _predictions(
+    predicted: list[dict[str, Any]], tables: list[dict[str, Any]], folder: Path
+) -> str:
+    lines = [
+        _prediction(
+            row,
+            row["inputs"]["cost_model"],
+            row["values"]["agreement"],
+            lease=row["inputs"]["settings"]["max_seconds"],
+            truth=predict.truth_s(row),
+            device=row["values"]["table_device_s"],
+        )
+        for row in predicted
     ]
-    return "\n\n".join([frame.to_markdown(index=False), *pictures])
+    lines += [
+        _prediction(
+            row,
+            way,
+            found["agreement"],
+            lease=row["inputs"]["seconds"][way],
+            truth=row["inputs"]["seconds"]["truth"],
+            device=found["device_s"],
+        )
+        for row in tables
+        for way, found in row["values"]["ways"].items()
+    ]
+    if not lines:
+        return "Not measured yet."
+    frame = pd.DataFrame(lines).sort_values(["target", "cost model", "lease (s)", "mixes for (s)"])
+    shown = (predict.newest(predicted, target) for target in predict.NAMES)
+    pictures = [
+        f"![{row['inputs']['target']}]({_picture(row, folder)})" for row in shown if row is not None
+    ]
+    said = (
+        "One line a way to fill the table and lease; *mixes for* is how long the held-out mixes "
+        "were measured, *known to* the distance from the truth that their own intervals stand for: "
+        "no prediction can be shown to be better than that."
+    )
+    return "\n\n".join([said, frame.to_markdown(index=False), *pictures])
+
+
+def _prediction(
+    row: dict[str, Any],
+    way: str,
+    agreed: dict[str, Any],
+    *,
+    lease: float,
+    truth: float,
+    device: float,
+) -> dict[str, Any]:
+    return {
+        "target": row["inputs"]["target"],
+        "cost model": way,
+        "activations": len(row["inputs"]["activations"]),
+        "mean error (ratio)": round(agreed["mean_abs_error"], 4),
+        "known to": round(predict.noise(row), 4),
+        "Spearman": round(agreed["spearman"] or float("nan"), 3),
+        "mixes": agreed["n"],
+        "lease (s)": lease,
+        "mixes for (s)": truth,
+        "device time (s)": round(device, 1),
+    }
 
 
 def _picture(row: dict[str, Any], folder: Path) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,16 @@ def test_sweep_keeps_both_limits() -> None:
         assert solution.latency_ratio <= 0.8 + 1e-9
         assert solution.memory_ratio is not None
         assert solution.memory_ratio <= 0.9 + 1e-9
+
+
+def test_a_table_whose_noise_sums_to_less_than_nothing_has_a_front() -> None:
+    problem = problems.problem(sites=20, activations=4)
+    noisy = replace(problem.table, ms=5 * problem.table.ms - 4.0)
+    assert milp.fastest(replace(problem, table=noisy)).latency_ratio < 0
+    found = pareto.sweep(replace(problem, table=noisy), 12)
+    assert len(found) > 1
+    assert found[0].latency_ratio <= pareto.LOWEST + 1e-9
+    assert found[-1].penalty == pytest.approx(milp.solve(problem).penalty)
 
 
 def test_sweep_says_when_the_limits_cannot_be_kept() -> None:

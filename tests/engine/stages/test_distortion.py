@@ -6,31 +6,16 @@ from pathlib import Path
 
 import onnx
 import pytest
-import yaml
 
 from devices.assignment import Assignment
-from engine import export, loading, search
+from engine import search
 from engine.data import DataSet
 from engine.onnx_distortion import OutputDistortion
 from engine.report import arms_table
 from engine.result import Result
 from engine.search import SearchSpec
 from engine.services import LocalServices
-from tests.engine.conftest import SMALL
-
-SIDE = 96
-
-
-@pytest.fixture(scope="module")
-def upload(drawings: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small detector of the drawings' classes as ONNX."""
-    folder = tmp_path_factory.mktemp("upload")
-    description = {**yaml.safe_load(SMALL), "nc": len(drawings.names), "names": drawings.names}
-    (folder / "small.yaml").write_text(yaml.safe_dump(description))
-    model = loading.load(folder / "small.yaml", imgsz=SIDE)
-    assert model.net is not None
-    done = export.export(model.net, folder / "small.onnx", imgsz=SIDE, names=model.names)
-    return done.path
+from tests.engine.stages.conftest import SIDE
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,60 @@
+"""What the engine's benchmark concludes from its rows, which ``make bench-engine`` makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.benchmarks.engine import predict
+from tests.benchmarks.engine.testbed import Bed
+from tests.benchmarks.numbers import Number
+from tests.benchmarks.rows import Rows
+
+TARGET = "cpu-openvino-fp32"
+MEASURED, HALF = [0.90, 0.95, 1.00], 0.0046
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Bed:
+    return Bed(work=tmp_path, rows=Rows(tmp_path / "rows", packages=()))
+
+
+def add(bed: Bed, kind: str, values: dict[str, Any], **inputs: Any) -> None:
+    intervals = [[ratio - HALF, ratio + HALF] for ratio in MEASURED]
+    found = {"measured": MEASURED, "intervals": intervals, **values}
+    bed.rows.add(kind, {"target": TARGET, **inputs}, lambda: found)
+
+
+def agreed(error: float) -> dict[str, Any]:
+    return {"mean_abs_error": error, "half_width": error / 2, "spearman": 1.0, "n": 3}
+
+
+def number(bed: Bed, name: str) -> Number:
+    (found,) = (one for one in predict.numbers(bed) if one.name == name)
+    return found
+
+
+def test_the_row_whose_mixes_were_measured_longest_counts(bed: Bed) -> None:
+    settings = {"max_seconds": 60.0}
+    for error, more in ((0.02, {}), (0.004, {"truth_s": 240.0})):
+        values = {"predicted": [ratio + error for ratio in MEASURED], "agreement": agreed(error)}
+        add(bed, "predict", values, cost_model="combined", settings=settings, **more)
+    found = number(bed, "predict_openvino")
+    assert found.value == 0.004
+    # half of .0046 over 2.3 is a standard deviation of .002, whose mean distance is .0016
+    assert "itself known to 0.0016" in found.note
+
+
+@pytest.mark.parametrize(("error", "met"), [(0.02, True), (0.001, False)])
+def test_less_time_counts_at_an_equal_or_better_error_only(
+    bed: Bed, error: float, met: bool
+) -> None:
+    ways = {
+        "uniform_profile": {"device_s": 40.0, "predicted": MEASURED, "agreement": agreed(0.005)},
+        "one_at_a_time": {"device_s": 440.0, "predicted": MEASURED, "agreement": agreed(error)},
+    }
+    add(bed, "cost-table", {"ways": ways})
+    assert number(bed, f"cost_table_device_s ({TARGET})").met
+    assert number(bed, f"cost_table_less_than_one_at_a_time ({TARGET})").met is met
