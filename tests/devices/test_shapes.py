@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from devices.errors import BadRequest
 from devices.shapes import static_shapes
 from tests.devices import graphs
 
@@ -41,6 +43,41 @@ def _shape_arithmetic() -> onnx.ModelProto:
 def test_shape_arithmetic_is_followed() -> None:
     shapes = static_shapes(_shape_arithmetic())
     assert shapes["first"] == shapes["y"] == (1, 3, 4, 5)
+
+
+def _reshaped(version: int) -> onnx.ModelProto:
+    """A Reshape as PyTorch writes it; before opset 13 the axes of Unsqueeze are an attribute."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Gather", ["shape", "one"], ["channels"], axis=0),
+        helper.make_node("Unsqueeze", ["channels", "zero"], ["channel"])
+        if version >= 13
+        else helper.make_node("Unsqueeze", ["channels"], ["channel"], axes=[0]),
+        helper.make_node("Concat", ["ones", "channel", "rest"], ["to"], axis=0),
+        helper.make_node("Reshape", ["x", "to"], ["y"]),
+    ]
+    constants: dict[str, int | list[int]] = {"one": 1, "zero": [0], "ones": [1], "rest": [-1]}
+    graph = helper.make_graph(
+        nodes,
+        "reshaped",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 6, 4, 5])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(v, np.int64), name) for name, v in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)], ir_version=6)
+
+
+@pytest.mark.parametrize("version", [11, 12, 13, 17, 20])
+def test_operators_are_those_of_the_graphs_opset(version: int) -> None:
+    assert static_shapes(_reshaped(version))["y"] == (1, 6, 20)
+
+
+def test_arithmetic_that_cannot_be_computed_is_named() -> None:
+    model = _reshaped(17)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.asarray(9, np.int64), "one"))
+    model.graph.node[1].name = "/head/Gather"
+    with pytest.raises(BadRequest, match=r"operator Gather \(node /head/Gather\) cannot be comp"):
+        static_shapes(model)
 
 
 def test_every_tensor_has_the_shape_that_a_runtime_gives_it() -> None:

@@ -8,15 +8,16 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from devices.convert.tflite.folding import Constant, fold, initializers
 from devices.convert.tflite.layers import Layer, NotOnNpu, Shape
 from devices.convert.tflite.network import Network
 from devices.convert.tflite.operators import OPERATORS
 from devices.decode import decode_nodes
 from devices.errors import BadRequest, Unsupported
+from devices.folding import Constant, fold, initializers, opsets
 from devices.graph import Site, find_sites, label, opset
 
 _DEFAULT_DOMAINS = ("", "ai.onnx")
+_MOST_FOLDED = 4096  # elements: shapes, and what is computed of biases; never of weights
 # Part of the network even where nothing follows them.
 _ANYWHERE = ("AveragePool", "Conv", "ConvTranspose", "MaxPool", "Resize")
 
@@ -55,6 +56,7 @@ class _Reader:
     def __init__(self, model: onnx.ModelProto, *, host: set[str]) -> None:
         self.graph = model.graph
         self.opset = opset(model)
+        self.opsets = opsets(model)
         self.host_only = host
         self.constants: dict[str, Constant] = initializers(model.graph)
         self.input, shape = _image(model.graph, self.constants)
@@ -76,7 +78,7 @@ class _Reader:
             else:
                 self.host.append((node, "it reads what the NPU does not compute"))
             return
-        value = fold(node, self.constants, self.shapes)
+        value = fold(node, self.constants, self.shapes, opsets=self.opsets, most=_MOST_FOLDED)
         if value is not None:
             self.constants[node.output[0]] = value
             return
