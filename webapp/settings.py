@@ -94,6 +94,11 @@ TEMPLATES: list[dict[str, Any]] = [
             ],
         },
     },
+    {
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": [BASE_DIR / "webapp" / "templates"],
+        "OPTIONS": {"environment": "webapp.ui.jinja.environment"},
+    },
 ]
 
 DATABASES = {"default": env.database("ACTNAS_DATABASE_URL", VAR / "actnas.sqlite3")}

@@ -10,7 +10,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
+import secrets
 from collections.abc import Callable
+from io import BytesIO
 
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
@@ -48,20 +50,34 @@ def page(
     key: str | None, make: Callable[[], HttpResponse], *, request: HttpRequest
 ) -> HttpResponse:
     """The page kept under ``key``, else what ``make()`` returns; without Redis it is made anew."""
-    if key is None:
-        return make()
-    body = _get(key)
-    if body is None:
-        made = make()
-        body = gzip.compress(made.content, compresslevel=6, mtime=0)
-        if made.status_code == 200 and not made.cookies:
-            _put(key, body)
     takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
-    answer = HttpResponse(body if takes_gzip else gzip.decompress(body))
+    body = None if key is None else _get(key)
+    if body is not None:
+        answer = HttpResponse(body if takes_gzip else gzip.decompress(body))
+    else:
+        answer = make()
+        if key is not None and answer.status_code == 200 and not answer.cookies:
+            body = gzip.compress(answer.content, compresslevel=6, mtime=0)
+            _put(key, body)
+        if takes_gzip:
+            answer.content = body or _packed_once(answer.content)
     if takes_gzip:
         answer.headers["Content-Encoding"] = "gzip"
     patch_vary_headers(answer, ["Accept-Encoding", "Cookie"])
     return answer
+
+
+def _packed_once(page: bytes) -> bytes:
+    """Packed for one reader: a fifth more bytes than kept pages have, for a third of the time.
+
+    Its length says nothing about what is in it: a name of random length stands in the head, as
+    Django's own middleware has it (breachattack.com).
+    """
+    packed = BytesIO()
+    name = secrets.token_hex(secrets.randbelow(50))
+    with gzip.GzipFile(name, "wb", compresslevel=1, fileobj=packed, mtime=0) as file:
+        file.write(page)
+    return packed.getvalue()
 
 
 def _get(key: str) -> bytes | None:

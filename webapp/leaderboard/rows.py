@@ -13,6 +13,16 @@ from webapp.ui.svg.mix import title as activation_title
 
 _TARGETS = {target.id: target for target in TARGETS}
 
+# What a list reads of an entry, for ``QuerySet.only``: the rest of its row are long documents, and
+# making an object of every column takes longer than reading it.
+FIELDS = (
+    *("name", "arm", "family", "owner__username", "created"),
+    *("target", "kind", "device_model", "imgsz", "rank", "mix"),
+    *("map50_95", "map_low", "map_high", "loss", "loss_low", "loss_high"),
+    *("latency_ms", "ratio", "ratio_low", "ratio_high", "ratio_one_table"),
+    *("noise_floor", "noisy", "memory", "memory_unit", "memory_ratio", "verdict", "is_choice"),
+)
+
 
 def site_order(entry: Entry) -> list[str]:
     """The sites of the entry's model, input first.
@@ -52,28 +62,27 @@ class Row:
         """The activation of every site, in site order."""
         return self.entry.mix.split()
 
-    @property
+    @cached_property
     def counts(self) -> list[tuple[str, str, int]]:
         """(name, title, sites) of each activation, most used first."""
         return svg.counts(self.activations)
 
-    @property
+    @cached_property
     def arm(self) -> str:
         return arm_title(self.entry.arm)
 
-    @property
+    @cached_property
     def remark(self) -> str:
         """What the search's verdict holds against this entry; "" for a plain recommendation."""
         if self.entry.is_choice and self.entry.verdict == "uniform":
             return ""
         return REMARKS.get(self.entry.verdict, "")
 
-    @property
+    @cached_property
     def speed(self) -> str:
         """What stands in the way of calling it faster; "" if nothing does."""
-        if self.entry.claim == "faster":
-            return ""
-        return "slower" if self.entry.claim == "slower" else "not told from 1"
+        words = {"faster": "", "slower": "slower", "same": "not told from 1"}
+        return words[self.entry.claim]
 
     @property
     def target(self) -> Target | None:

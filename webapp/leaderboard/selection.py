@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import and_
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from webapp.catalog.choices import Visibility
 from webapp.catalog.models import Detector
 from webapp.leaderboard.models import Entry, Ranking
 from webapp.leaderboard.ranking import MOST_MODELS
+from webapp.leaderboard.words import shows
 from webapp.paging import Count
 
 ALL = "all"
@@ -176,16 +178,7 @@ class Selection:
         if self.met:
             rows = rows.filter(met=True)
         if self.text:
-            words = Q()
-            for word in self.text.split():
-                words &= (
-                    Q(name__icontains=word)
-                    | Q(family__icontains=word)
-                    | Q(owner__username__icontains=word)
-                    | Q(target__icontains=word)
-                    | Q(arm__icontains=word)
-                )
-            rows = rows.filter(words)
+            rows = rows.filter(self._words)
         return rows.order_by(*(paging.ordering(column) for column in self.order))
 
     def count(self) -> Count:
@@ -216,6 +209,13 @@ class Selection:
 
     def _chosen(self) -> list[Ranking]:
         return self.rankings if self.ranking is None else [self.ranking]
+
+    @cached_property
+    def _words(self) -> Q:
+        """That an entry shows every word of the text."""
+        # A wide list also has the entries of targets that the site has dropped.
+        places = list(Ranking.objects.all()) if self.ranking is None else [self.ranking]
+        return reduce(and_, (shows(word, places=places) for word in self.text.split()))
 
     def _fitting(self) -> list[Ranking]:
         """The rankings whose entries are asked for, by their precision, too."""

@@ -10,6 +10,7 @@ from devices.targets import TARGETS
 from webapp import paging
 from webapp.catalog.choices import Visibility
 from webapp.errors import Refused
+from webapp.leaderboard import words
 from webapp.leaderboard.models import Entry, EntryQuerySet, Ranking
 from webapp.leaderboard.selection import rankings
 from webapp.paging import Count
@@ -70,7 +71,7 @@ def table(filters: Filters) -> Table:
         rows = rows.filter(ranking=fitting[0].pk)  # as an index has it
     elif len(fitting) < len(known):
         rows = rows.filter(ranking__in=[ranking.pk for ranking in fitting])
-    rows, narrowed = _narrow(rows, filters)
+    rows, narrowed = _narrow(rows, filters, fitting)
     total = paging.count(rows) if narrowed else Count(sum(r.entries for r in fitting))
     order = filters.order or ("rank" if len(fitting) == 1 else "ratio")
     columns = [paging.ordering(column) for column in ORDERS[order]]
@@ -94,7 +95,9 @@ def _is_version(filters: Filters) -> bool:
     return len(filters.data_set) == 64
 
 
-def _narrow(rows: EntryQuerySet, filters: Filters) -> tuple[EntryQuerySet, bool]:
+def _narrow(
+    rows: EntryQuerySet, filters: Filters, fitting: list[Ranking]
+) -> tuple[EntryQuerySet, bool]:
     """What the choice of rankings does not say yet, and whether there was anything."""
     asked = Q()
     if filters.data_set and not _is_version(filters):
@@ -104,5 +107,5 @@ def _narrow(rows: EntryQuerySet, filters: Filters) -> tuple[EntryQuerySet, bool]
     if filters.owner:
         asked &= Q(owner__username=filters.owner)
     if filters.query:
-        asked &= Q(name__icontains=filters.query) | Q(family__icontains=filters.query)
+        asked &= Q(name__icontains=filters.query) | words.in_family(filters.query, places=fitting)
     return rows.filter(asked), bool(asked)

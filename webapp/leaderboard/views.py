@@ -29,17 +29,14 @@ from webapp.leaderboard import compare as comparing
 from webapp.leaderboard import kept, references, scatter, services, snapshots, streams
 from webapp.leaderboard.evidence import Evidence
 from webapp.leaderboard.models import Entry, Snapshot
-from webapp.leaderboard.rows import Row, scale
+from webapp.leaderboard.rows import FIELDS, Row, scale
 from webapp.leaderboard.selection import Selection, current, rankings
 from webapp.ui.people import signed_in
 
 PAGE = 25
-# Documents that no list shows: to read them costs more than all the rest of a page.
-_NOT_LISTED = ("arms", "files", "notes", "assignment")
 
 
 @require_safe
-@gzip_page
 def index(request: HttpRequest) -> HttpResponse:
     """The leaderboard: one ranking at a time, or every entry without ranks."""
     state, rankings = current()
@@ -50,7 +47,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _index(request: HttpRequest, selection: Selection) -> HttpResponse:
     listed = selection.entries()
-    whole = listed.select_related("owner").defer(*_NOT_LISTED)
+    whole = listed.select_related("owner").only(*FIELDS)
     cursors = {name: request.GET.get(name, "") for name in ("after", "before")}
     try:
         page = paging.page(whole, order=selection.order, size=PAGE, **cursors)
@@ -59,8 +56,7 @@ def _index(request: HttpRequest, selection: Selection) -> HttpResponse:
     rows = [Row(entry) for entry in page.rows]
     drawn = []
     if selection.ranking is not None and page.previous is None:
-        first = Entry.objects.filter(pk__in=listed.values("pk")[: scatter.MOST_POINTS])
-        drawn = scatter.points(first.order_by("ratio", "pk"))
+        drawn = scatter.points(listed)
     context = {
         "selection": selection,
         "page": page,
@@ -135,9 +131,8 @@ def snapshot_file(request: HttpRequest, snapshot_id: str, kind: str) -> FileResp
 
 def _snapshot(request: HttpRequest, snapshot_id: str) -> dict[str, object]:
     kept = get_object_or_404(Snapshot.objects.select_related("job"), pk=snapshot_id)
-    rows = kept.rows.select_related("entry__owner").defer(
-        *(f"entry__{name}" for name in _NOT_LISTED)
-    )
+    shown_of = (f"entry__{name}" for name in FIELDS)
+    rows = kept.rows.select_related("entry__owner").only("rank", *shown_of)
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     shown = []
     for kept_row in page:

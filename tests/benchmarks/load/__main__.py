@@ -62,7 +62,7 @@ def main() -> None:
 
 def _inputs(name: str, sizes: tuple[int, ...]) -> list[dict[str, Any]]:
     if name == "leaderboard":
-        return [leaderboard.inputs(n) for n in sizes]
+        return [leaderboard.inputs(n, part) for n in sizes for part in leaderboard.PARTS]
     return [PARTS[name].inputs()]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
@@ -20,6 +22,7 @@ MIXES, OWNERS, MODELS = 2000, 200, 300
 TARGETS = ("cpu-openvino-fp32", "cpu-onnxruntime-int8", "cpu-litert-int8", "npu-ethos-u55-128-int8")
 CPUS, DATA_SETS = 5, 2  # a target; 40 rankings together, the largest with an eighth of all entries
 _ENTRIES_A_SEARCH = 4
+_FILLED = ("leaderboard_entry", "searches_search", "searches_searchrequest")
 _NAMES = ["cat", "hare", "dormouse", "gryphon"]
 
 
@@ -53,11 +56,10 @@ def _mix(dice: random.Random) -> tuple[str, str, str]:
 def fill(entries: int) -> None:
     """Replace all copies by ``entries`` new ones, spread over forty rankings as ``1 / (k + 5)``."""
     bases = {entry.target: entry for entry in Entry.objects.filter(arm="mix")}
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, _bare(cursor, *_FILLED):
         cursor.execute("DELETE FROM leaderboard_entry WHERE name LIKE 'Copy%'")
         cursor.execute("DELETE FROM searches_search WHERE id LIKE 's%-'")
         cursor.execute("DELETE FROM searches_searchrequest WHERE id LIKE 'r%-'")
-        _without_indexes(cursor)
         cursor.execute("SET max_parallel_workers_per_gather = 0")
         cursor.execute("SELECT setseed(%s)", [SEED / 100])
         asked = next(iter(bases.values())).search
@@ -84,7 +86,7 @@ def fill(entries: int) -> None:
         for place, count in _shares(entries):
             _entries(cursor, bases[place.target], place, first=first, count=count)
             first += count
-        _with_indexes()
+    with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     for place in Ranking.objects.all():
         ranking.recount(place.pk)
@@ -189,13 +191,25 @@ def _many(cursor: Any, row: Model, n: int, **own: str) -> None:
     )
 
 
-def _without_indexes(cursor: Any) -> None:
-    with connection.schema_editor() as editor:
-        for index in Entry._meta.indexes:
-            editor.remove_index(Entry, index)
-
-
-def _with_indexes() -> None:
-    with connection.schema_editor() as editor:
-        for index in Entry._meta.indexes:
-            editor.add_index(Entry, index)
+@contextmanager
+def _bare(cursor: Any, *tables: str) -> Iterator[None]:
+    """Inside the block ``tables`` have no index but those of constraints, and nothing is checked
+    row by row; afterwards all indexes are there again."""
+    cursor.execute(
+        """
+        SELECT indexname, indexdef FROM pg_indexes
+        WHERE schemaname = current_schema() AND tablename = ANY(%s)
+          AND indexname NOT IN (SELECT conname FROM pg_constraint)
+        """,
+        [list(tables)],
+    )
+    found = cursor.fetchall()
+    for name, _ in found:
+        cursor.execute(f'DROP INDEX "{name}"')
+    cursor.execute("SET session_replication_role = replica")
+    try:
+        yield
+    finally:
+        cursor.execute("SET session_replication_role = origin")
+        for _, definition in found:
+            cursor.execute(definition)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ FAMILIES = ("YOLOv8n", "yolov5n", "YOLO11n", "YOLOv6n", "YOLOv10n")
 SIZES = (10_000, 100_000, 1_000_000)
 SECONDS = 10.0
 PAGES = ("kept", "first", "deep", "filter", "text")
+PARTS = ("size", *PAGES, "stream", "publish")  # each is a row; publishing changes the list
 CACHED_MS, UNCACHED_MS = 50.0, 150.0
 FIRST_BYTE_S, FLAT_MIB = 1.0, 32.0
 STREAM_S = 45.0  # a stream is read for so long at most
@@ -27,12 +29,17 @@ STREAM_S = 45.0  # a stream is read for so long at most
 
 def missing(rows: Rows, sizes: tuple[int, ...]) -> list[int]:
     """The sizes without all of their rows."""
-    return [n for n in sizes if rows.find("leaderboard", inputs(n)) is None]
+    return [n for n in sizes if _lacking(rows, n)]
 
 
-def inputs(entries: int) -> dict[str, Any]:
+def _lacking(rows: Rows, n: int) -> list[str]:
+    return [part for part in PARTS if rows.find("leaderboard", inputs(n, part)) is None]
+
+
+def inputs(entries: int, part: str) -> dict[str, Any]:
     return {
         "entries": entries,
+        "part": part,
         "clients": clients.CLIENTS,
         "seconds": SECONDS,
         "workers": WORKERS,
@@ -41,43 +48,55 @@ def inputs(entries: int) -> dict[str, Any]:
     }
 
 
+def by_size(rows: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """{entries: {part: its values}} of the leaderboard's rows, small sizes first."""
+    found: dict[int, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: (row["inputs"]["entries"], _place(row))):
+        found.setdefault(row["inputs"]["entries"], {})[row["inputs"]["part"]] = row["values"]
+    return found
+
+
+def _place(row: dict[str, Any]) -> int:
+    return PARTS.index(row["inputs"]["part"])
+
+
 def run(rows: Rows, site: Site, sizes: tuple[int, ...]) -> None:
     """Adds the rows that are missing; the process must see the database of ``site``."""
     from tests.benchmarks.load import entries as made
 
-    wanted = missing(rows, sizes)
-    if not wanted:
-        return
     made.prepare()
-    for n in wanted:
-        rows.add("leaderboard", inputs(n), partial(_measure, site, n))
+    for n in missing(rows, sizes):
+        begun = time.monotonic()
+        made.fill(n)
+        filled_s = round(time.monotonic() - begun, 1)
+        print(f"{n:,} entries after {filled_s:.0f} s", flush=True)
+        addresses = _addresses()
+        for part in _lacking(rows, n):  # each row is kept by itself: who stops this loses one
+            row = rows.add("leaderboard", inputs(n, part), partial(_measure, part, site, addresses))
+            print(f"  {part}: {_told(row['values'])}", flush=True)
 
 
-def _measure(site: Site, n: int) -> dict[str, Any]:
-    from tests.benchmarks.load import entries as made
+def _measure(part: str, site: Site, addresses: dict[str, list[str]]) -> dict[str, Any]:
+    if part == "size":
+        return _database_mib()
+    if part == "stream":
+        return _stream(site)
+    if part == "publish":
+        return {"runs": _publish()}
+    # What a signed-in reader sees is not kept.
+    headers = {} if part == "kept" else {"Cookie": f"sessionid={session_key()}"}
+    clients.once(site, addresses[part][:60], headers=headers)  # warm, or kept
+    return clients.ask(site, addresses[part], seconds=SECONDS, headers=headers)
 
-    begun = time.monotonic()
-    made.fill(n)
-    print(f"{n:,} entries after {time.monotonic() - begun:.0f} s", flush=True)
-    signed_in = {"Cookie": f"sessionid={session_key()}"}
-    addresses = _addresses()
-    found: dict[str, Any] = {"filled_s": round(time.monotonic() - begun, 1), "pages": {}}
-    for name in PAGES:
-        headers = {} if name == "kept" else signed_in  # what a signed-in reader sees is not kept
-        clients.once(site, addresses[name][:60], headers=headers)  # warm, or kept
-        found["pages"][name] = clients.ask(site, addresses[name], seconds=SECONDS, headers=headers)
-        at = found["pages"][name]
-        print(
-            f"  {name}: p50 {at['percentiles_ms'][50]} p95 {at['percentiles_ms'][95]} ms, "
-            f"{at['requests_s']}/s, {at['cpu_ms_a_request']} ms of processor",
-            flush=True,
-        )
-    found["stream"] = _stream(site)
-    print(f"  stream: {found['stream']}", flush=True)
-    found["publish"] = _publish()
-    print(f"  publish: {found['publish']}", flush=True)
-    found["database_mib"] = _database_mib()
-    return found
+
+def _told(values: dict[str, Any]) -> str:
+    if "percentiles_ms" not in values:
+        return str(values)
+    at = values["percentiles_ms"]
+    return (
+        f"p50 {at[50]} p95 {at[95]} ms, {values['requests_s']}/s, "
+        f"{values['cpu_ms_a_request']} ms of processor"
+    )
 
 
 def session_key() -> str:
@@ -203,7 +222,7 @@ def _publish() -> list[dict[str, float]]:
 def _database_mib() -> dict[str, float]:
     from django.db import connection
 
-    asked = "SELECT pg_relation_size('leaderboard_entry'), pg_indexes_size('leaderboard_entry')"
+    asked = "SELECT pg_table_size('leaderboard_entry'), pg_indexes_size('leaderboard_entry')"
     with connection.cursor() as cursor:
         cursor.execute(asked)
         table, indexes = cursor.fetchone()
@@ -217,11 +236,11 @@ def _rss_mib(process: psutil.Process) -> float:
 def numbers(rows: Rows) -> list[Number]:
     """p95 of each page at the largest size, and the stream, from the rows."""
     largest = max(SIZES)
-    row = rows.find("leaderboard", inputs(largest))
     found = []
     for name in ("kept", "first", "deep", "filter"):
         bound = CACHED_MS if name == "kept" else UNCACHED_MS
-        at = None if row is None else row["values"]["pages"][name]
+        row = rows.find("leaderboard", inputs(largest, name))
+        at = None if row is None else row["values"]
         found.append(
             Number(
                 f"leaderboard_p95_{name}",
@@ -236,7 +255,8 @@ def numbers(rows: Rows) -> list[Number]:
                 f"load average before {at['load_1min_before']}",
             )
         )
-    stream = None if row is None else row["values"]["stream"]
+    row = rows.find("leaderboard", inputs(largest, "stream"))
+    stream = None if row is None else row["values"]
     growth = None if stream is None else stream["rss_peak_mib"] - stream["rss_before_mib"]
     return [
         *found,

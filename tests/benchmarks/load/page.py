@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tests.benchmarks import numbers as numbers_of
-from tests.benchmarks.load import scaling
+from tests.benchmarks.load import leaderboard, scaling
 from tests.benchmarks.load.servers import POSTGRES, THREADS, WORKERS
 from tests.benchmarks.numbers import Number
 from tests.benchmarks.rows import Rows
@@ -35,7 +35,7 @@ def write(rows: Rows, found: Sequence[Number], folder: Path) -> None:
         "rows": of,
     }
     (folder / "load.json").write_text(json.dumps(document, indent=1) + "\n")
-    of["leaderboard"].sort(key=lambda row: row["inputs"]["entries"])
+    lists = leaderboard.by_size(of["leaderboard"])
     parts = [
         "# The site under load",
         f"Made by `make bench-load` from the rows in `load.json`. One machine holds everything: "
@@ -52,11 +52,11 @@ def write(rows: Rows, found: Sequence[Number], folder: Path) -> None:
         "Ranks are drawn, too. Eight clients ask as fast as they are answered. "
         + "; ".join(f"*{name}*: {words}" for name, words in _MEANING.items())
         + ".",
-        _leaderboard(of["leaderboard"]),
+        _leaderboard(lists),
         "### Publishing one more entry",
-        _publishing(of["leaderboard"]),
+        _publishing(lists),
         "### The whole list as CSV",
-        _streams(of["leaderboard"]),
+        _streams(lists),
         "## Two hundred uploads of 12 MB at once",
         _flat(of["uploads"], ("seconds", "mib_s", "rss_peak_mib", "cpu_s_a_upload")),
         "## Ten thousand searches on fifty simulated devices",
@@ -71,53 +71,53 @@ def write(rows: Rows, found: Sequence[Number], folder: Path) -> None:
     scaling.write(of, folder.parent / "scaling.md")
 
 
-def _leaderboard(rows: list[dict[str, Any]]) -> str:
+def _leaderboard(lists: dict[int, dict[str, Any]]) -> str:
     lines = [
         {
-            "entries": f"{row['inputs']['entries']:,}",
+            "entries": f"{n:,}",
             "page": name,
-            "p50 (ms)": at["percentiles_ms"][50],
-            "p95 (ms)": at["percentiles_ms"][95],
-            "95 % interval": "{} to {}".format(*at["p95_interval_ms"]),
-            "requests/s": at["requests_s"],
-            "processor ms": at["cpu_ms_a_request"],
-            "KiB": at["kib_an_answer"],
-            "load before": at["load_1min_before"],
+            "p50 (ms)": parts[name]["percentiles_ms"][50],
+            "p95 (ms)": parts[name]["percentiles_ms"][95],
+            "95 % interval": "{} to {}".format(*parts[name]["p95_interval_ms"]),
+            "requests/s": parts[name]["requests_s"],
+            "processor ms": parts[name]["cpu_ms_a_request"],
+            "KiB": parts[name]["kib_an_answer"],
+            "load before": parts[name]["load_1min_before"],
         }
-        for row in rows
-        for name, at in row["values"]["pages"].items()
+        for n, parts in lists.items()
+        for name in leaderboard.PAGES
+        if name in parts
     ]
     return _table(lines)
 
 
-def _publishing(rows: list[dict[str, Any]]) -> str:
+def _publishing(lists: dict[int, dict[str, Any]]) -> str:
     lines = [
         {
-            "entries": f"{row['inputs']['entries']:,}",
+            "entries": f"{n:,}",
             "in its ranking": f"{one['entries']:,}",
             "moved down": f"{one['moved']:,}",
             "seconds": one["seconds"],
         }
-        for row in rows
-        for one in row["values"]["publish"]
+        for n, parts in lists.items()
+        for one in parts.get("publish", {"runs": []})["runs"]
     ]
     return _table(lines)
 
 
-def _streams(rows: list[dict[str, Any]]) -> str:
-    lines = []
-    for row in rows:
-        at = row["values"]["stream"]
-        lines.append(
-            {
-                "entries": f"{row['inputs']['entries']:,}",
-                "first byte (s)": at["first_byte_s"],
-                "rows read": f"{at['rows']:,}",
-                "rows/s": round(at["rows"] / at["seconds"]),
-                "web process before (MiB)": at["rss_before_mib"],
-                "at most (MiB)": at["rss_peak_mib"],
-            }
-        )
+def _streams(lists: dict[int, dict[str, Any]]) -> str:
+    lines = [
+        {
+            "entries": f"{n:,}",
+            "first byte (s)": at["first_byte_s"],
+            "rows read": f"{at['rows']:,}",
+            "rows/s": round(at["rows"] / at["seconds"]),
+            "web process before (MiB)": at["rss_before_mib"],
+            "at most (MiB)": at["rss_peak_mib"],
+        }
+        for n, parts in lists.items()
+        if (at := parts.get("stream"))
+    ]
     return _table(lines)
 
 

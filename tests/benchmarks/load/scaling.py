@@ -6,6 +6,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from tests.benchmarks.load import leaderboard
+
 TEMPLATE = Path(__file__).with_name("scaling.template.md")
 MISSING = "(not measured yet)"
 _LEASE_S = 60  # of a device that always measures
@@ -22,11 +24,10 @@ def write(rows: dict[str, list[dict[str, Any]]], path: Path) -> None:
 
 
 def _names() -> list[str]:
-    pages = [f"{page}_{what}" for page in _PAGES for what in ("cpu", "rate")]
+    pages = [f"{page}_{what}" for page in leaderboard.PAGES for what in ("cpu", "rate")]
     return [*pages, *_OTHERS]
 
 
-_PAGES = ("kept", "first", "deep", "filter", "text")
 _OTHERS = (
     *("publish", "table_bytes", "index_bytes", "stream_first", "stream_rate", "stream_growth"),
     *("upload_rate", "upload_cpu", "upload_rss", "queueing", "decision", "job_cpu", "jobs_rate"),
@@ -36,8 +37,9 @@ _OTHERS = (
 
 def _figures(rows: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
     found: dict[str, str] = {}
-    if rows["leaderboard"]:
-        found |= _leaderboard(max(rows["leaderboard"], key=lambda row: row["inputs"]["entries"]))
+    for entries, parts in leaderboard.by_size(rows["leaderboard"]).items():
+        if parts.keys() >= set(leaderboard.PARTS):
+            found |= _leaderboard(entries, parts)  # the largest comes last
     for row in rows["uploads"]:
         values = row["values"]
         found["upload_rate"] = f"{values['mib_s']:.0f}"
@@ -53,26 +55,22 @@ def _figures(rows: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
     return found
 
 
-def _leaderboard(row: dict[str, Any]) -> dict[str, str]:
-    values, entries = row["values"], row["inputs"]["entries"]
+def _leaderboard(entries: int, parts: dict[str, Any]) -> dict[str, str]:
     found = {"largest": f"{entries:,}"}
-    for page in _PAGES:
-        ms = values["pages"][page]["cpu_ms_a_request"]
+    for page in leaderboard.PAGES:
+        ms = parts[page]["cpu_ms_a_request"]
         found[f"{page}_cpu"] = f"{ms:.1f}"
         found[f"{page}_rate"] = f"{1000 / ms:.0f}"
-    most = max(values["publish"], key=lambda one: one["moved"])
+    most = max(parts["publish"]["runs"], key=lambda one: one["moved"])
     found["publish"] = (
         f"{most['seconds']:.1f} s into a ranking of {most['entries']:,}, of which "
         f"{most['moved']:,} moved"
     )
-    table, indexes = (values["database_mib"][name] * 2**20 / entries for name in _SIZES)
+    table, indexes = (parts["size"][name] * 2**20 / entries for name in ("table", "indexes"))
     found["table_bytes"], found["index_bytes"] = f"{table:.0f}", f"{indexes:.0f}"
     found["ten_million"] = f"{10_000_000 * (table + indexes) / 2**30:.0f}"
-    stream = values["stream"]
+    stream = parts["stream"]
     found["stream_first"] = f"{stream['first_byte_s']:.2f}"
     found["stream_rate"] = f"{stream['rows'] / stream['seconds']:,.0f}"
     found["stream_growth"] = f"{stream['rss_peak_mib'] - stream['rss_before_mib']:.0f}"
     return found
-
-
-_SIZES = ("table", "indexes")

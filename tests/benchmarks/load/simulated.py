@@ -40,15 +40,21 @@ def measure(context: Any) -> None:
         log.write(json.dumps(line) + "\n")
 
 
+def take_over() -> None:
+    """Searches of this process, and of those that it forks, are simulated ones."""
+    from webapp.jobs import handlers
+    from webapp.jobs.choices import Kind
+
+    handlers.HANDLERS[Kind.SEARCH] = handlers.Handler(run=f"{__name__}.measure")
+
+
 def work(queue: str) -> None:
     """One worker of ``queue`` in this process, until it is asked to end. RQ as it is, but for the
     fork a job: ten thousand forks would be most of what is measured."""
     from rq import SimpleWorker
 
-    from webapp.jobs import handlers, queues
-    from webapp.jobs.choices import Kind
+    from webapp.jobs import queues
 
-    handlers.HANDLERS[Kind.SEARCH] = handlers.Handler(run=f"{__name__}.measure")
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     worker = SimpleWorker([queues.get(queue)], connection=queues.connection())
     worker.work(logging_level="ERROR")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.utils.html import conditional_escape, escape
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import escape
+from django.utils.safestring import SafeString
 
 Attribute = str | int | float | None
 
 
 def _value(value: str | int | float) -> str:
+    if isinstance(value, str):
+        return escape(value)
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
@@ -19,16 +21,16 @@ def element(
 ) -> SafeString:
     """``<name ...>children</name>``; children that are not safe text are escaped."""
     given = (attributes or {}).items()
-    written = "".join(f' {key}="{escape(_value(v))}"' for key, v in given if v is not None)
-    inner = "".join(conditional_escape(child) for child in children)
+    written = "".join([f' {key}="{_value(v)}"' for key, v in given if v is not None])
+    inner = "".join([c if isinstance(c, SafeString) else escape(c) for c in children])
     if not inner:
-        return mark_safe(f"<{name}{written}/>")
-    return mark_safe(f"<{name}{written}>{inner}</{name}>")
+        return SafeString(f"<{name}{written}/>")
+    return SafeString(f"<{name}{written}>{inner}</{name}>")
 
 
 def join(parts: Iterable[SafeString]) -> SafeString:
     """Elements one after the other."""
-    return mark_safe("".join(parts))
+    return SafeString("".join(parts))
 
 
 def drawing(

@@ -8,6 +8,7 @@ from datetime import datetime
 from django import template
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
+from django.template import engines
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -43,6 +44,12 @@ register.filter("swatch", svg.swatch)
 register.filter("curve", svg.curve)
 register.filter("activation", activation_title)
 register.filter("arm_title", arm_title)
+
+
+@register.simple_tag(takes_context=True)
+def jinja(context: template.Context, name: str) -> SafeString:
+    """The Jinja2 template ``name``, rendered with all that the page knows; see webapp.ui.jinja."""
+    return SafeString(engines["jinja2"].get_template(name).render(context.flatten()))
 
 
 @register.simple_tag
