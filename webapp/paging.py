@@ -65,9 +65,17 @@ def after(
 
 
 def page(
-    rows: QuerySet[Row], *, order: Sequence[str], after: str = "", before: str = "", size: int
+    rows: QuerySet[Row],
+    *,
+    order: Sequence[str],
+    after: str = "",
+    before: str = "",
+    size: int,
+    short: bool = False,
 ) -> Page[Row]:
     """``size`` rows after one cursor, or before the other; the first ones without any.
+
+    ``short``: what is read of a row is no document, so that one look reads the page.
 
     Raises:
         Refused: a cursor is none of this list, or the size is out of its range.
@@ -78,14 +86,17 @@ def page(
     cursor = after or before
     values = _decode(cursor, order) if cursor else None
     try:
-        # Ids first: to sort whole rows, a database would read every document in them.
-        keys = _keys(rows, order, values, back=back, size=size + 1)
+        if short:
+            read = _first(rows, order, values, back=back, size=size + 1)
+        else:
+            # Ids first: to sort whole rows, a database would read every document in them.
+            keys = _keys(rows, order, values, back=back, size=size + 1)
+            known = rows.in_bulk(keys)
+            read = [known[key] for key in keys if key in known]
     except (ValueError, TypeError, ValidationError):  # a value that its column cannot hold
         raise Refused(_NONE_OF_THIS) from None
-    more = len(keys) > size
-    keys = keys[:size][::-1] if back else keys[:size]
-    known = rows.in_bulk(keys)
-    found = [known[key] for key in keys if key in known]
+    more = len(read) > size
+    found = read[:size][::-1] if back else read[:size]
     if not found:
         return Page([], None, None)
     goes_on, came_from = more or back, bool(cursor) and (more or not back)
@@ -146,7 +157,19 @@ def _keys(
     back: bool,
     size: int,
 ) -> list[Any]:
-    """The first ``size`` keys beyond ``values``, or of all; going ``back``, the last one first."""
+    """As :func:`_first`, of each row its key."""
+    return _first(rows.values_list("pk", flat=True), order, values, back=back, size=size)
+
+
+def _first(
+    rows: QuerySet[Any, Any],
+    order: Sequence[str],
+    values: Sequence[Any] | None,
+    *,
+    back: bool,
+    size: int,
+) -> list[Any]:
+    """The first ``size`` rows beyond ``values``, or of all; going ``back``, the last one first."""
     ordered = rows.order_by(*(ordering(column, back=back) for column in order))
     first = order[0].lstrip("-")
     if values is not None:
@@ -164,11 +187,11 @@ def _keys(
     found: list[Any] = []
     for part in parts:
         if len(found) < size:
-            found += part.values_list("pk", flat=True)[: size - len(found)]
+            found += part[: size - len(found)]
     return found
 
 
-def _may_lack(rows: QuerySet[Row], column: str) -> bool:
+def _may_lack(rows: QuerySet[Any, Any], column: str) -> bool:
     return column != "pk" and bool(rows.model._meta.get_field(column).null)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -48,11 +50,11 @@ def index(request: HttpRequest) -> HttpResponse:
 def _index(request: HttpRequest, selection: Selection) -> HttpResponse:
     listed = selection.entries()
     whole = listed.select_related("owner").only(*FIELDS)
-    cursors = {name: request.GET.get(name, "") for name in ("after", "before")}
+    read = partial(paging.page, whole, order=selection.order, size=PAGE, short=True)
     try:
-        page = paging.page(whole, order=selection.order, size=PAGE, **cursors)
+        page = read(after=request.GET.get("after", ""), before=request.GET.get("before", ""))
     except Refused:  # a cursor of another list, or none at all
-        page = paging.page(whole, order=selection.order, size=PAGE)
+        page = read()
     rows = [Row(entry) for entry in page.rows]
     drawn = []
     if selection.ranking is not None and page.previous is None:
@@ -132,7 +134,7 @@ def snapshot_file(request: HttpRequest, snapshot_id: str, kind: str) -> FileResp
 def _snapshot(request: HttpRequest, snapshot_id: str) -> dict[str, object]:
     kept = get_object_or_404(Snapshot.objects.select_related("job"), pk=snapshot_id)
     shown_of = (f"entry__{name}" for name in FIELDS)
-    rows = kept.rows.select_related("entry__owner").only("rank", *shown_of)
+    rows = kept.rows.select_related("entry__owner").only("snapshot", "rank", *shown_of)
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     shown = []
     for kept_row in page:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from html import escape
 
 from django.utils.safestring import SafeString
 
 from webapp.ui import figures
-from webapp.ui.svg.element import drawing, element
 
-WIDTH = 120.0
-HEIGHT = 18.0
+WIDTH, HEIGHT, MIDDLE = 120, 18, 9
+_AXIS = f'<line class="axis" x1="0" y1="{MIDDLE}" x2="{WIDTH}" y2="{MIDDLE}"/>'
 
 
 def interval(
@@ -25,7 +24,8 @@ def interval(
     """A dot at ``value`` with a whisker from ``low`` to ``high`` on ``scale``.
 
     ``reference`` (1 for a ratio, the reference arm's mAP for an mAP) is a thin vertical line.
-    A value outside the scale is a triangle at the edge that points to it.
+    A value outside the scale is a triangle at the edge that points to it. Lists draw many of them,
+    so that it is written out here and not made of elements.
     """
     first, last = scale
     width = (last - first) or 1.0
@@ -33,38 +33,21 @@ def interval(
     def place(x: float) -> float:
         return 4 + (WIDTH - 8) * min(1.0, max(0.0, (x - first) / width))
 
-    middle = HEIGHT / 2
-    shapes = [_line("axis", (0, middle), (WIDTH, middle))]
+    shapes = _AXIS
     if reference is not None:
-        shapes.append(_line("reference", (place(reference), 0), (place(reference), HEIGHT)))
-    shapes += _mark(value, low, high, scale=scale, place=place)
+        x = f"{place(reference):.1f}"
+        shapes += f'<line class="reference" x1="{x}" y1="0" x2="{x}" y2="{HEIGHT}"/>'
+    if first <= value <= last:
+        left, right = f"{place(low):.1f}", f"{place(high):.1f}"
+        path = f"M{left} {MIDDLE}H{right}M{left} {MIDDLE - 4}v8M{right} {MIDDLE - 4}v8"
+        shapes += f'<path class="whisker" d="{path}"/>'
+        shapes += f'<circle class="dot" cx="{place(value):.1f}" cy="{MIDDLE}" r="3.2"/>'
+    else:
+        tip, back = (0, 8) if value < first else (WIDTH, WIDTH - 8)
+        points = f"{tip},{MIDDLE} {back},{MIDDLE - 5} {back},{MIDDLE + 5}"
+        shapes += f'<polygon class="beyond" points="{points}"/>'
     told = f"{label} {figures.number(value)}, 95 % interval {figures.span(low, high)}"
-    return drawing(*shapes, label=told, width=WIDTH, height=HEIGHT, css="interval")
-
-
-def _mark(
-    value: float,
-    low: float,
-    high: float,
-    *,
-    scale: tuple[float, float],
-    place: Callable[[float], float],
-) -> list[SafeString]:
-    middle = HEIGHT / 2
-    if not scale[0] <= value <= scale[1]:
-        tip, back = (0.0, 8.0) if value < scale[0] else (WIDTH, WIDTH - 8)
-        points = f"{tip},{middle} {back},{middle - 5} {back},{middle + 5}"
-        return [element("polygon", attributes={"class": "beyond", "points": points})]
-    left, right = place(low), place(high)
-    ends = "".join(f"M{x:.1f} {middle - 4:g}v8" for x in (left, right))
-    path = f"M{left:.1f} {middle:g}H{right:.1f}{ends}"
-    whisker = element("path", attributes={"class": "whisker", "d": path})
-    dot = element("circle", attributes={"class": "dot", "cx": place(value), "cy": middle, "r": 3.2})
-    return [whisker, dot]
-
-
-def _line(css: str, start: tuple[float, float], end: tuple[float, float]) -> SafeString:
-    return element(
-        "line",
-        attributes={"class": css, "x1": start[0], "y1": start[1], "x2": end[0], "y2": end[1]},
+    return SafeString(
+        f'<svg class="interval" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(told)}">{shapes}</svg>'
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from html import escape  # what Django's own does with a string, without its care for lazy ones
 
-from django.utils.html import escape
 from django.utils.safestring import SafeString
 
 Attribute = str | int | float | None

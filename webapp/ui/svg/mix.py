@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+from html import escape
 from itertools import groupby
 
 from django.utils.safestring import SafeString
 
 from devices.activations import CATALOG
-from webapp.ui.svg.element import drawing, element, join
+from webapp.ui.svg.element import element
 
 UNKNOWN_COLOUR = "#888888"
 
@@ -38,32 +39,36 @@ def words(activations: Sequence[str]) -> str:
 
 
 def bar(activations: Sequence[str]) -> SafeString:
-    """The bar: one unit of width a site, one path an activation (lists draw many of them)."""
+    """The bar: one unit of width a site, one path an activation.
+
+    Lists draw many of them, so that it is written out here and not made of elements.
+    """
     n = len(activations)
-    label = f"Activation mix of {n} sites: {words(activations)}"
-    stretches: dict[str, list[str]] = {}
-    for activation, start, width in _stretches(activations):
-        stretches.setdefault(activation, []).append(f"M{start} 0h{width}v1h-{width}z")
-    shapes = (
-        element(
-            "path",
-            element("title", f"{title(name)}, {activations.count(name)} of {n} sites"),
-            attributes={"d": "".join(parts), "fill": colour(name)},
-        )
-        for name, parts in stretches.items()
-    )
-    return drawing(
-        join(shapes), label=label, width=max(1, n), height=1, css="mix-bar", stretch=True
-    )
-
-
-def _stretches(activations: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """Neighbours that agree: ``(activation, first site, number of sites)``."""
+    stretches: dict[str, str] = {}
     start = 0
-    for activation, group in groupby(activations):
-        width = sum(1 for _ in group)
-        yield activation, start, width
+    for activation, neighbours in groupby(activations):
+        width = len(list(neighbours))
+        path = f"M{start} 0h{width}v1h-{width}z"
+        stretches[activation] = stretches.get(activation, "") + path
         start += width
+    paths = "".join(
+        [
+            f'<path d="{path}" fill="{colour(name)}">'
+            f"<title>{_shown(name)}, {activations.count(name)} of {n} sites</title></path>"
+            for name, path in stretches.items()
+        ]
+    )
+    told = ", ".join([f"{_shown(name)} {n}" for name, n in Counter(activations).most_common()])
+    return SafeString(
+        f'<svg class="mix-bar" viewBox="0 0 {max(1, n)} 1" preserveAspectRatio="none" role="img" '
+        f'aria-label="Activation mix of {n} sites: {told}">{paths}</svg>'
+    )
+
+
+@lru_cache(maxsize=100)
+def _shown(activation: str) -> str:
+    """Its title, with nothing in it that ends a text or an attribute."""
+    return escape(title(activation))
 
 
 @lru_cache(maxsize=100)
