@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.conftest import ROOT
 
@@ -20,7 +23,8 @@ def database(postgres_database: str) -> str:
     return postgres_database
 
 
-def run(*arguments: str, database: str, var: Path) -> str:
+def run(*arguments: str, database: str, var: Path, errors: bool = False) -> str:
+    """What it wrote to stdout; with ``errors`` what it wrote to stderr."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -32,7 +36,7 @@ def run(*arguments: str, database: str, var: Path) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    return done.stderr if errors else done.stdout
 
 
 def test_it_comes_up_on_an_empty_database_twice(database: str, tmp_path: Path) -> None:
@@ -92,3 +96,49 @@ def test_a_site_moves_from_sqlite_to_it(database: str, tmp_path: Path) -> None:
     # Numbers go on after the last one.
     job = "from webapp.jobs.models import Job; Job.objects.create(kind='train', queue='train')"
     run(*shell, job, database=database, var=new)
+
+
+_PLANS = """
+from tests.benchmarks.load import entries
+from webapp.leaderboard.selection import Selection, current
+entries.prepare()
+entries.fill(20_000)
+for target in ("cpu-openvino-fp32", "all"):
+    for word in ("jabberwock", "gryphon"):
+        asked = {"target": target, "q": word}
+        print(word, Selection(current()[1], asked).entries()[:26].explain().replace("\\n", " "))
+"""
+
+
+def test_a_rare_word_is_found_by_an_index_and_a_common_one_in_the_order(
+    database: str, tmp_path: Path
+) -> None:
+    run("manage.py", "migrate", "-v", "0", database=database, var=tmp_path)
+    shell = ("manage.py", "shell", "--no-imports", "--command")
+    plans = run(*shell, _PLANS, database=database, var=tmp_path).splitlines()
+    rare, common, wide_rare, wide_common = plans[-4:]
+    for plan in (rare, wide_rare):
+        assert "Bitmap Index Scan on entry_words" in plan
+    assert "entry_in_rank" in common
+    assert "entry_by_created" in wide_common
+
+
+@pytest.mark.slow
+def test_without_the_right_to_an_extension_there_is_no_such_index(
+    database: str, tmp_path: Path
+) -> None:
+    """And that is said, and nothing else is missing."""
+    name, password = f"weak_{secrets.token_hex(4)}", secrets.token_hex(8)
+    login = urlsplit(database)
+    weak = login._replace(netloc=f"{name}:{password}@{login.hostname}:{login.port}")
+    with psycopg.connect(database, autocommit=True) as connection:
+        role = sql.Identifier(name)
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, password))
+        connection.execute(sql.SQL("GRANT CREATE, USAGE ON SCHEMA public TO {}").format(role))
+        try:
+            arguments = ("manage.py", "migrate", "-v", "0")
+            said = run(*arguments, database=urlunsplit(weak), var=tmp_path, errors=True)
+            assert "text search has no index" in said
+        finally:
+            connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
+            connection.execute(sql.SQL("DROP ROLE {}").format(role))

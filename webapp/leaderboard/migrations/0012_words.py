@@ -10,6 +10,13 @@ CREATE INDEX IF NOT EXISTS entry_words ON leaderboard_entry
 USING gin (upper(name::text) gin_trgm_ops, upper(arm::text) gin_trgm_ops)
 WHERE public AND withdrawn IS NULL
 """
+# How common a word is: PostgreSQL does not look that up in a partial index of expressions. A common
+# one is soon found in the list's own order, and the index would find too many.
+STATISTICS = """
+CREATE STATISTICS IF NOT EXISTS entry_words_of_{column} ON (upper({column}::text))
+FROM leaderboard_entry
+"""
+COLUMNS = ("name", "arm")
 
 
 def forwards(apps, schema_editor):
@@ -30,11 +37,16 @@ def forwards(apps, schema_editor):
         return
     with connection.cursor() as cursor:
         cursor.execute(INDEX)
+        if connection.pg_version >= 140000:  # older ones cannot keep them of an expression
+            for column in COLUMNS:
+                cursor.execute(STATISTICS.format(column=column))
 
 
 def backwards(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("DROP INDEX IF EXISTS entry_words")
+        for column in COLUMNS:
+            schema_editor.execute(f"DROP STATISTICS IF EXISTS entry_words_of_{column}")
 
 
 class Migration(migrations.Migration):

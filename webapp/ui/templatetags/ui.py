@@ -49,7 +49,8 @@ register.filter("arm_title", arm_title)
 @register.simple_tag(takes_context=True)
 def jinja(context: template.Context, name: str) -> SafeString:
     """The Jinja2 template ``name``, rendered with all that the page knows; see webapp.ui.jinja."""
-    return SafeString(engines["jinja2"].get_template(name).render(context.flatten()))
+    known = {str(key): value for key, value in context.flatten().items()}
+    return SafeString(engines["jinja2"].get_template(name).render(known))
 
 
 @register.simple_tag
