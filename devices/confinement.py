@@ -23,16 +23,21 @@ _WRITABLE = (SCRATCH, "/dev", "/proc", "/sys")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a container may use. ``cpuset`` "" leaves every CPU of the engine's machine."""
+    """What a container may use. ``cpuset`` "" leaves every CPU of the engine's machine.
+
+    ``room_mib`` is the size of /tmp, which is memory, too, and counts within ``memory_mib``; None:
+    half of that.
+    """
 
     memory_mib: int = 4096
     cpuset: str = ""
     pids: int = 256
+    room_mib: int | None = None
 
     @property
     def scratch_mib(self) -> int:
-        """The size of /tmp, which is memory, too, and counts within ``memory_mib``."""
-        return self.memory_mib // 2
+        """The size of /tmp."""
+        return self.memory_mib // 2 if self.room_mib is None else self.room_mib
 
 
 class Confinement(BaseModel):

@@ -28,24 +28,25 @@ def serve(run: Callable[[MeasureJob], MeasureResult]) -> None:
     Raises:
         BadRequest: what came is no job. Whatever ``run`` raises.
     """
-    out = _own_stdout()
+    out = own_stdout()
     hello = confinement.read().model_dump_json().encode()
-    _send(out, "hello", hello, harness=HARNESS_VERSION)
+    send(out, "hello", hello, harness=HARNESS_VERSION)
     job, seconds = _job(sys.stdin.buffer)
     signal.alarm(max(1, round(seconds)))  # ends this process wherever it hangs
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     result = run(job)
-    _send(out, "result", result.model_dump_json().encode(), peak_mib=confinement.peak_mib())
+    send(out, "result", result.model_dump_json().encode(), peak_mib=confinement.peak_mib())
 
 
-def _own_stdout() -> BinaryIO:
+def own_stdout() -> BinaryIO:
     """The real stdout; everybody else's goes to stderr from now on, also that of C libraries."""
     real = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return real
 
 
-def _send(out: BinaryIO, kind: str, content: bytes, **fields: object) -> None:
+def send(out: BinaryIO, kind: str, content: bytes = b"", **fields: object) -> None:
+    """One frame, at once."""
     out.write(frames.head(kind, len(content), **fields) + content)
     out.flush()
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the images of the site, tagged with its version:  docker/build.sh [web worker postgres redis]
+# Builds the images of the site, tagged with its version:  docker/build.sh [web worker validation postgres redis]
 #
 #   ACTNAS_PYTHON_IMAGE   what web and worker stand on (default python:3.11-slim-bookworm)
 #   ACTNAS_DEBIAN_IMAGE   what PostgreSQL and Redis stand on (default debian:bookworm-slim)
@@ -12,18 +12,23 @@ version=$(sed -n 's/^__version__ = "\([^"]*\)".*/\1/p' devices/__init__.py)
 python=${ACTNAS_PYTHON_IMAGE:-${ACTNAS_BASE_IMAGE:-python:3.11-slim-bookworm}}
 debian=${ACTNAS_DEBIAN_IMAGE:-${ACTNAS_BASE_IMAGE:-debian:bookworm-slim}}
 
-[ $# -gt 0 ] || set -- web worker postgres redis
+[ $# -gt 0 ] || set -- web worker validation postgres redis
 for name; do
   case $name in
-    web | worker) base=$python ;;
+    web | worker | validation) base=$python ;;
     postgres | redis) base=$debian ;;
-    *) echo "build.sh: unknown image $name; known: web, worker, postgres, redis" >&2; exit 1 ;;
+    *) echo "build.sh: unknown image $name; known: web, worker, validation, postgres, redis" >&2; exit 1 ;;
   esac
-  options=(--file "docker/$name/Dockerfile" --tag "actnas/$name:$version" --build-arg "BASE_IMAGE=$base" --build-arg "VERSION=$version")
+  folder=$name
+  options=(--tag "actnas/$name:$version" --build-arg "BASE_IMAGE=$base" --build-arg "VERSION=$version")
+  if [ "$name" = validation ]; then # the worker's layers, without a site
+    folder=worker
+    options+=(--target validation)
+  fi
   [ -z "${ACTNAS_BUILD_NETWORK:-}" ] || options+=(--network "$ACTNAS_BUILD_NETWORK")
-  if [ "$name" = web ] || [ "$name" = worker ]; then
+  if [ "$folder" = web ] || [ "$folder" = worker ]; then
     [ -z "${PIP_INDEX_URL:-}" ] || options+=(--build-arg PIP_INDEX_URL)
   fi
-  [ "$name" != worker ] || [ -z "${TORCH_INDEX_URL:-}" ] || options+=(--build-arg TORCH_INDEX_URL)
-  docker build --quiet "${options[@]}" .
+  [ "$folder" != worker ] || [ -z "${TORCH_INDEX_URL:-}" ] || options+=(--build-arg TORCH_INDEX_URL)
+  docker build --quiet --file "docker/$folder/Dockerfile" "${options[@]}" .
 done

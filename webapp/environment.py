@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off", ""}
+_FALSE = {"0", "false", "no", "off"}
 
 
 def text(name: str, default: str = "") -> str:
@@ -37,13 +37,13 @@ def secret(name: str) -> str:
 
 
 def flag(name: str, default: bool) -> bool:
-    """A yes-or-no variable.
+    """A yes-or-no variable; an empty one counts as not set.
 
     Raises:
         ImproperlyConfigured: the value is neither.
     """
     value = os.environ.get(name)
-    if value is None:
+    if not value:
         return default
     if value.lower() in _TRUE:
         return True

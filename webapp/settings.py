@@ -181,9 +181,14 @@ if BEHIND_PROXY:
 
 # ---- ours -------------------------------------------------------------------------------------
 SOURCE_URL = env.text("ACTNAS_SOURCE_URL", "/source")  # the footer's link (AGPL)
-# Strangers make accounts, and so upload, only where somebody decided so: uploads are read by a
-# confined process on a worker's own machine (docs/THREAT_MODEL.md).
-SIGN_UP = env.flag("ACTNAS_SIGN_UP", False)
+# Uploads are read in containers of this image where it is named, else by a confined process on the
+# worker's own machine (docs/THREAT_MODEL.md). Workers ask the engine, web processes never do.
+VALIDATION_IMAGE = env.text("ACTNAS_VALIDATION_IMAGE")
+VALIDATION_ENGINE = env.text("ACTNAS_VALIDATION_ENGINE")  # "": this machine's
+VALIDATION_TLS = env.text("ACTNAS_VALIDATION_TLS")  # folder of ca.pem, cert.pem, key.pem for tcp
+VALIDATION_CPUSET = env.text("ACTNAS_VALIDATION_CPUSET")
+# Without containers strangers make accounts, and so upload, only where somebody decided so.
+SIGN_UP = env.flag("ACTNAS_SIGN_UP", bool(VALIDATION_IMAGE))
 # Scripts from elsewhere: the public CDN, or the address of your own copy of the same files.
 CDN = env.text("ACTNAS_CDN", "https://cdn.jsdelivr.net/npm")
 MAX_MODEL_BYTES = env.number("ACTNAS_MAX_MODEL_MB", 512) * 2**20

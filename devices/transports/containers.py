@@ -1,4 +1,7 @@
-"""Device containers on an engine: how they are made, what the engine says of them, their end."""
+"""Confined containers on an engine: how they are made, what the engine says of them, their end.
+
+For measurements, and for who else has something untrusted done: one container does one thing.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from requests.exceptions import RequestException
 
 from devices import HARNESS_VERSION, confinement
 from devices.confinement import Limits
-from devices.errors import DeviceNotReady
+from devices.errors import Crashed, DeviceNotReady, MeasurementFailed, NotConfined
 from devices.targets import Target
 from devices.transports.engines import Engine, cause_of
 
@@ -29,6 +32,8 @@ REVISION_LABEL = "org.opencontainers.image.revision"
 ENGINE_ERRORS = (DockerException, RequestException)
 _SITE, _OWNER, _ENDS = "actnas.site", "actnas.owner", "actnas.ends"
 _GRACE_S = 120.0
+_POLL_S = 0.1
+_END_S = 5.0  # a container whose streams ended is gone after this time, or is ended
 
 
 @dataclass(frozen=True)
@@ -90,20 +95,63 @@ def sweep(setup: Setup, *, is_over: Callable[[str], bool]) -> int:
 
 def look_up(client: DockerClient, setup: Setup, target: Target) -> Image:
     """:func:`look` with a client that is there."""
-    name = image_name(target, images=setup.images)
+    return find(client, image_name(target, images=setup.images), build="make images")
+
+
+def find(client: DockerClient, name: str, *, build: str) -> Image:
+    """The image called ``name``; ``build`` is the command that makes it.
+
+    Raises:
+        DeviceNotReady: the engine has none.
+    """
     try:
         found = client.images.get(name)
     except ImageNotFound:
         raise DeviceNotReady(
-            f"the Docker engine has no image {name}: build it there (make images)"
+            f"the Docker engine has no image {name}: build it there ({build})"
         ) from None
     return Image(name, found.id, found.labels.get(REVISION_LABEL, "unknown"))
 
 
-def create(
-    client: DockerClient, setup: Setup, target: Target, image: Image, timeout_s: float
+@contextmanager
+def confined(
+    client: DockerClient, setup: Setup, image: Image, *, timeout_s: float, gpu: bool = False
+) -> Iterator[Container]:
+    """A container for one thing, not started yet, with every limit as the engine states it.
+
+    It is removed with the block. ``timeout_s``, and a while, after it was made :func:`sweep` takes
+    it for left behind.
+
+    Raises:
+        DeviceNotReady: the engine cannot make it. NotConfined: it lacks a limit. Crashed,
+            MeasurementFailed: it, or the engine, was gone within the block.
+    """
+    with named():
+        container = _create(client, setup, image, timeout_s, gpu)
+    try:
+        with _lost():
+            lacks = stated(container.attrs, setup.limits)
+            if lacks:
+                raise NotConfined(f"the Docker engine made a container of which {lacks[0]}")
+            yield container
+    finally:
+        remove(container)
+
+
+def ended(container: Container) -> dict[str, Any]:
+    """The state of a container whose streams ended; one that still runs then is left to removal."""
+    deadline = time.monotonic() + _END_S
+    while True:
+        container.reload()
+        state: dict[str, Any] = container.attrs["State"]
+        if not state["Running"] or time.monotonic() > deadline:
+            return state
+        time.sleep(_POLL_S)
+
+
+def _create(
+    client: DockerClient, setup: Setup, image: Image, timeout_s: float, gpu: bool
 ) -> Container:
-    """A container for one job, with every limit, not started yet."""
     limits = setup.limits
     return client.containers.create(
         image.id,
@@ -121,9 +169,7 @@ def create(
         cpuset_cpus=limits.cpuset or None,
         init=True,
         log_config={"Type": "none", "Config": {}},  # what it writes must not fill the host's disk
-        device_requests=[{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}]
-        if target.hardware == "gpu"
-        else None,
+        device_requests=[{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}] if gpu else None,
         labels={
             _SITE: setup.site,
             _OWNER: setup.owner,
@@ -182,3 +228,16 @@ def named() -> Iterator[None]:
         raise DeviceNotReady(f"the Docker engine refuses: {said}") from None
     except ENGINE_ERRORS as error:
         raise DeviceNotReady(f"no Docker engine answers: {cause_of(error)}") from None
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    """Once a container is there: what is gone in the middle is worth another try."""
+    try:
+        yield
+    except NotFound:
+        raise Crashed("the container was removed in the middle") from None
+    except ENGINE_ERRORS as error:
+        raise MeasurementFailed(
+            f"the Docker engine went away in the middle: {cause_of(error)}"
+        ) from None

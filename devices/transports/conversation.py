@@ -1,50 +1,48 @@
-"""Talking with a device container through the engine: files and job in, result out."""
+"""Talking with a confined container through the engine: frames over its streams, both ways."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from docker.errors import APIError
 from pydantic import ValidationError
 
-from devices import HARNESS_VERSION, confinement, frames
+from devices import confinement, frames
 from devices.confinement import Confinement, Limits
 from devices.errors import BadRequest, DeviceError, DeviceNotReady, NotAResult, NotConfined
-from devices.protocol import File, MeasureJob
 from devices.transports.outcome import Said
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.models.containers import Container
 
 _STDOUT, _STDERR = 1, 2
 _LONGEST_LINE = 64 << 10
+_POLL_S = 0.1
+_LOOK_S = 1.0
+
+Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The bytes of a result, and who gave it."""
-
-    result: bytes
-    harness: str
-    peak_mib: int | None
-    confinement: Confinement
-
-
-class Conversation:
-    """One job's exchange with a container.
+class Conversation(Generic[Answer]):
+    """An exchange with a container, which :meth:`hold` has some ``talk`` do.
 
     It is held on a thread of its own, step by step: a TLS socket must not be read and written at
     once. Afterwards there is an ``answer``, or an ``error``, or the container ended before either.
+    ``greeted`` is when it said who it is (time.monotonic); ``sends`` while much is sent to it.
     """
 
     answer: Answer | None = None
     error: DeviceError | None = None
+    greeted: float | None = None
     sends = False
 
     def __init__(self, stream: socket.socket, said: Said) -> None:
@@ -55,7 +53,9 @@ class Conversation:
 
     @classmethod
     @contextmanager
-    def attached(cls, client: DockerClient, container: str, said: Said) -> Iterator[Conversation]:
+    def attached(
+        cls, client: DockerClient, container: str, said: Said
+    ) -> Iterator[Conversation[Answer]]:
         """Through the streams of a container that has not been started yet."""
         wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         # Of a unix socket the client hands out the file around it; it owns the socket, so keep it.
@@ -71,16 +71,48 @@ class Conversation:
                 stream.shutdown(socket.SHUT_RDWR)
             held.close()
 
-    def send_no_more(self) -> None:
+    def run(
+        self,
+        container: Container,
+        talk: Callable[[Conversation[Answer]], Answer],
+        *,
+        while_waiting: Callable[[], None],
+    ) -> None:
+        """Start the container and hold ``talk`` with it; what ``while_waiting`` raises ends it.
+
+        Raises:
+            DeviceNotReady: it cannot be started.
+        """
+        try:
+            container.start()
+        except APIError as error:
+            raise DeviceNotReady(
+                f"the Docker engine starts no container: {error.explanation}"
+            ) from None
+        look = 0.0
+        thread = threading.Thread(target=self.hold, args=(talk,), daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(_POLL_S)
+            self._said.deliver()
+            while_waiting()
+            if self.sends and time.monotonic() > look:
+                look = time.monotonic() + _LOOK_S
+                container.reload()
+                if not container.attrs["State"]["Running"]:
+                    self._send_no_more()
+        self._said.deliver()
+
+    def _send_no_more(self) -> None:
         """For when the container has ended meanwhile: engines take half a minute to notice."""
         secret = isinstance(self._stream, ssl.SSLSocket)  # such a stream ends in both directions
         with suppress(OSError):
             self._stream.shutdown(socket.SHUT_RDWR if secret else socket.SHUT_WR)
 
-    def hold(self, job: MeasureJob, limits: Limits, seconds: float) -> None:
+    def hold(self, talk: Callable[[Conversation[Answer]], Answer]) -> None:
         """The whole exchange."""
         try:
-            self.answer = self._hold(job, limits, seconds)
+            self.answer = talk(self)
         except frames.NoFrame as error:
             if error.ended:
                 return  # its exit status says more
@@ -94,72 +126,75 @@ class Conversation:
                 while self._more():
                     pass
 
-    def _hold(self, job: MeasureJob, limits: Limits, seconds: float) -> Answer:
-        hello, content = self._frame("hello")
+    def greet(self, limits: Limits, *, speaks: str, build: str) -> Confinement:
+        """What holds the container, by its own first words; every one of ``limits`` is among it.
+
+        ``speaks`` is the harness that it must have, ``build`` the command that makes its image.
+
+        Raises:
+            DeviceNotReady: it has another harness. NotConfined: a limit lacks. NotAResult: it says
+                something else.
+        """
+        hello, content = self.frame("hello")
         harness = str(hello.get("harness"))
-        if harness != HARNESS_VERSION:
+        if harness != speaks:
             raise DeviceNotReady(
-                f"the image holds harness {harness[:20]!r}, {HARNESS_VERSION!r} is needed: build it"
-                " anew (make images)"
+                f"the image holds harness {harness[:20]!r}, {speaks!r} is needed: build it"
+                f" anew ({build})"
             )
         try:
             found = Confinement.model_validate_json(content)
         except ValidationError as error:
-            raise NotAResult(f"the container said no limits: {_first(error)}") from None
+            raise NotAResult(
+                f"the container said no limits: {str(error).splitlines()[0]}"
+            ) from None
         lacks = confinement.missing(found, limits)
         if lacks:
             raise NotConfined(f"the container is not confined: {lacks[0]}")
-        self.sends = True
-        self._send(job, seconds)
-        self.sends = False
-        head, result = self._frame("result")
-        peak = head.get("peak_mib")
-        return Answer(result, harness, peak if isinstance(peak, int) else None, found)
+        self.greeted = time.monotonic()
+        return found
 
-    def _send(self, job: MeasureJob, seconds: float) -> None:
-        if job.keep_files is not None:
-            raise BadRequest("keep_files: a container keeps no files; convert on the worker")
-        sent: dict[str, File] = {}
+    def send(self, kind: str, content: bytes, **fields: object) -> None:
+        """One frame."""
+        self._stream.sendall(frames.head(kind, len(content), **fields) + content)
 
-        def inside(file: File) -> File:
-            path = Path(file.path)
-            if file.sha256 not in sent:
-                self._send_file(path, file.sha256)
-                place = f"{frames.INBOX}/{file.sha256}{path.suffix}"
-                sent[file.sha256] = File(path=place, sha256=file.sha256)
-            return sent[file.sha256]
+    def send_file(self, path: Path, **fields: object) -> None:
+        """A frame ``file`` of what ``path`` holds.
 
-        arms = [arm.model_copy(update={"file": inside(arm.file)}) for arm in job.arms]
-        calibration = inside(job.calibration) if job.calibration else None
-        there = job.model_copy(update={"arms": arms, "calibration": calibration})
-        content = there.model_dump_json().encode()
-        self._stream.sendall(frames.head("job", len(content), seconds=seconds) + content)
-
-    def _send_file(self, path: Path, sha256: str) -> None:
+        Raises:
+            BadRequest: it cannot be read.
+        """
         try:
             source = path.open("rb")
         except OSError as error:
             raise BadRequest(f"file {str(path)!r} cannot be read: {error.strerror}") from None
         with source:
-            size = path.stat().st_size
-            self._stream.sendall(frames.head("file", size, sha256=sha256, suffix=path.suffix))
+            self._stream.sendall(frames.head("file", path.stat().st_size, **fields))
             frames.pour(source, self._stream.sendall)
 
-    def _frame(self, kind: str) -> tuple[dict[str, Any], bytes]:
+    def frame(self, kind: str) -> tuple[dict[str, Any], bytes]:
         """A frame that must be a ``kind``.
 
         Raises:
             frames.NoFrame: something else came, or nothing. NotAResult: another frame did.
         """
-        head = frames.receive(self._read)
+        head = self.head()
         if head["frame"] != kind or head["bytes"] > frames.MAX_RESULT_BYTES:
             raise NotAResult(
                 f"the container sent {head['bytes']} bytes of {head['frame'][:40]!r}; "
                 f"up to {frames.MAX_RESULT_BYTES} of {kind!r} were expected"
             )
-        return head, frames.body(self._read, head["bytes"])
+        return head, frames.body(self.read, head["bytes"])
 
-    def _read(self, size: int) -> bytes:
+    def head(self) -> dict[str, Any]:
+        """The first line of the next frame, whose bytes are then to be had from :meth:`read`.
+
+        Raises:
+            frames.NoFrame: something else came, or nothing.
+        """
+        return frames.receive(self.read)
+
+    def read(self, size: int) -> bytes:
         """So many bytes of stdout, or fewer at its end."""
         while len(self._out) < size and self._more():
             pass
@@ -209,7 +244,3 @@ def _keep_alive(stream: socket.socket) -> None:
         (socket.TCP_KEEPCNT, 4),
     ):
         stream.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def _first(error: ValidationError) -> str:
-    return str(error).splitlines()[0]

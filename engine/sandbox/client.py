@@ -59,12 +59,14 @@ class Checked:
     facts: Any
     confined: dict[str, Any] = field(default_factory=dict)
     usage: Usage = Usage()
+    where: str = ""  # "in a container", or beside the worker
 
     @property
     def held(self) -> str:
         """How its reader was confined, in words."""
         lost = [f"no {name}" for name, value in self.confined.items() if value is True]
-        return ", ".join([f"as user {self.confined.get('user')}", *lost])
+        user = f"as user {self.confined.get('user')}"
+        return ", ".join([*filter(None, [self.where]), user, *lost])
 
 
 class Server:

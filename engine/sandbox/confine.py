@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from devices import confinement
 from engine.sandbox import landlock
 
 __all__ = ["NOBODY", "Confinement", "Limits", "confine"]
@@ -45,15 +46,17 @@ class Confinement:
     processes: bool  # cannot start any
 
 
-def confine(*, read: Path, write: Path, limits: Limits) -> Confinement:
+def confine(*, read: Path, write: Path, limits: Limits, container: bool = False) -> Confinement:
     """Keep the calling process, which has one thread, to the folders ``read`` and ``write``.
 
     It may also read programs and libraries, and start nothing. As root it becomes *nobody*; else it
-    stays who it is, without capabilities.
+    stays who it is, without capabilities. ``container``: a container without network and with
+    nothing of the machine in it is around the process, which counts where the kernel refuses more.
 
     Raises:
         OSError: a limit that every kernel has was refused.
     """
+    around = confinement.read() if container else None
     _limit(limits)
     os.umask(0o022)
     _no_new_privileges()
@@ -72,10 +75,14 @@ def confine(*, read: Path, write: Path, limits: Limits) -> Confinement:
     _libc.prctl(_DUMPABLE, 0, 0, 0, 0)  # nobody's other processes cannot look in
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     os.chdir(write)
+    files = files and not _can_list(Path("/root")) and not _can_list(Path("/proc"))
+    if around is not None:
+        network = network or around.interfaces == ["lo"]
+        files = files or (around.root_read_only and not around.writable)
     return Confinement(
         user=os.getuid(),
         network=network,
-        files=files and not _can_list(Path("/root")) and not _can_list(Path("/proc")),
+        files=files,
         processes=not _can_fork(),
     )
 

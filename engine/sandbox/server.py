@@ -20,17 +20,18 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.sandbox.task import Request, run
 
-__all__ = ["MAX_REQUEST", "serve"]
+__all__ = ["MAX_REQUEST", "Child", "reap", "serve", "start", "warm_up"]
 
 MAX_REQUEST = 64 * 1024
 _PARENT_DEATH = 1  # prctl(PR_SET_PDEATHSIG)
 
 
 @dataclass
-class _Child:
+class Child:
     """A running check, and the socket of who asked for it."""
 
     pid: int
@@ -45,8 +46,8 @@ def serve(control: socket.socket) -> None:
 
     A request is one packet: JSON of :class:`Request`, with a socket that takes the lines.
     """
-    _warm_up()
-    children: dict[int, _Child] = {}
+    warm_up()
+    children: dict[int, Child] = {}
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ, None)
         while True:
@@ -58,7 +59,7 @@ def serve(control: socket.socket) -> None:
                         for left in children.values():
                             _kill(left)
                         return
-                    child = _start(packet, handles)
+                    child = start(packet, handles)
                     children[child.pid] = child
                     selector.register(child.handle, selectors.EVENT_READ, child)
                     selector.register(child.asked, selectors.EVENT_READ, child)
@@ -71,13 +72,13 @@ def serve(control: socket.socket) -> None:
                     selector.unregister(child.handle)
                     with suppress(KeyError):
                         selector.unregister(child.asked)
-                    _reap(children.pop(child.pid))
+                    reap(children.pop(child.pid))
 
 
 _TINY = "nc: 1\nbackbone: [[-1, 1, Conv, [8, 3, 2]]]\nhead: [[[0], 1, Detect, [nc]]]\n"
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
     """Import everything: a child may not get to a Python that lies in somebody's home folder."""
     import cv2
     import torch
@@ -96,14 +97,15 @@ def _warm_up() -> None:
     gc.freeze()  # children share these pages as long as nobody writes to them
 
 
-def _start(packet: bytes, handles: list[int]) -> _Child:
+def start(packet: bytes, handles: list[int]) -> Child:
+    """A confined child that does the request ``packet`` and writes its lines into the socket."""
     asked = socket.socket(fileno=handles[0])
     pid = os.fork()
     if pid == 0:
         _be_the_child(packet, asked)
     # A child begins with fewer pages than its parent has: those of files come when they are read.
     idle = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() // 1024
-    return _Child(pid, os.pidfd_open(pid), asked, time.monotonic(), idle)
+    return Child(pid, os.pidfd_open(pid), asked, time.monotonic(), idle)
 
 
 def _be_the_child(packet: bytes, asked: socket.socket) -> None:
@@ -123,14 +125,14 @@ def _be_the_child(packet: bytes, asked: socket.socket) -> None:
         os._exit(status)
 
 
-def _kill(child: _Child) -> None:
+def _kill(child: Child) -> None:
     for kill in (os.killpg, os.kill):  # it may not have a group of its own yet
         with suppress(ProcessLookupError):
             kill(child.pid, signal.SIGKILL)
 
 
-def _reap(child: _Child) -> None:
-    """Tell who asked how it ended, if it still listens."""
+def reap(child: Child) -> dict[str, Any]:
+    """How a child ended, which who asked is told, too, if it still listens."""
     _, status, used = os.wait4(child.pid, 0)
     os.close(child.handle)
     ended = {
@@ -143,3 +145,4 @@ def _reap(child: _Child) -> None:
     child.asked.settimeout(5)
     with suppress(OSError), child.asked:
         child.asked.sendall(json.dumps({"ended": ended}).encode() + b"\n")
+    return ended

@@ -6,6 +6,7 @@ engine.uploads), ``refused`` (a sentence for the user) or ``broken`` (a tracebac
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from devices.errors import BadRequest, Unsupported
 from engine import uploads
 from engine.errors import UserError
-from engine.sandbox.confine import Confinement, Limits, confine
+from engine.sandbox.confine import Limits, confine
 
 __all__ = ["INPUT", "OUTPUT", "PICTURES", "Request", "run"]
 
@@ -50,7 +51,9 @@ def run(request: Request, out: IO[str]) -> None:
         out.flush()
 
     try:
-        say(confined=asdict(_confined(request)))
+        into, work = request.box / INPUT, request.box / WORK
+        held = confine(read=into, write=work, limits=request.limits, container=request.confined)
+        say(confined=asdict(held))
         os.environ["TMPDIR"] = tempfile.tempdir = str(request.box / WORK)
         say(facts=_facts(request).model_dump(mode="json"))
     except (UserError, BadRequest, Unsupported) as error:
@@ -63,14 +66,6 @@ def run(request: Request, out: IO[str]) -> None:
         say(refused=spent)
 
 
-def _confined(request: Request) -> Confinement:
-    if request.confined:
-        os.chdir(request.box / WORK)
-        return Confinement(os.getuid(), network=True, files=True, processes=True)
-    into, work = request.box / INPUT, request.box / WORK
-    return confine(read=into, write=work, limits=request.limits)
-
-
 def _facts(request: Request) -> BaseModel:
     path = request.box / INPUT / request.file
     if request.kind == "model":
@@ -79,11 +74,16 @@ def _facts(request: Request) -> BaseModel:
 
 
 def _too_little(error: BaseException, request: Request) -> str | None:
-    """What to say if ``error`` comes from the limit of memory."""
+    """What to say if ``error`` comes from the limit of memory, or of a container's files."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError) or _NO_MEMORY.search(str(cause)):
             most = request.limits.memory_mib
             return f"{request.file} needs more than {most} MiB of memory to be checked"
+        full = isinstance(cause, OSError) and cause.errno == errno.ENOSPC
+        if full and request.confined:  # else the machine's own disk is full, which is our fault
+            room = os.statvfs(request.box / WORK)
+            most = room.f_blocks * room.f_frsize // 2**20
+            return f"{request.file} needs more than {most} MiB of room to be unpacked and checked"
         cause = cause.__cause__ or cause.__context__
     return None

@@ -38,7 +38,8 @@ class SignIn(LoginView):
 def sign_up(request: HttpRequest) -> HttpResponse:
     """A new account, signed in at once; where sign-up is closed, why."""
     if not settings.SIGN_UP:
-        return render(request, "accounts/sign_up_closed.html", status=403)
+        contained = {"uploads_contained": bool(settings.VALIDATION_IMAGE)}
+        return render(request, "accounts/sign_up_closed.html", contained, status=403)
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = form.save()

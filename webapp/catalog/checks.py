@@ -1,8 +1,8 @@
 """Having an upload read by somebody who may do nothing else.
 
-A worker keeps one warm server of engine.sandbox beside it; each check runs in a child of that. What
-comes back may be a lie of a hostile file, so facts are validated and files are looked at before
-anything of them is kept.
+Each check runs in a container where an image for that is set. Else a worker keeps one warm server
+of engine.sandbox beside it, and each check runs in a child of that. What comes back may be a lie of
+a hostile file, so facts are validated and files are looked at before anything of them is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from engine.errors import EngineError
 from engine.sandbox import landlock
 from engine.sandbox.client import Checked, Server, ServerGone
 from engine.sandbox.confine import NOBODY, Limits
+from engine.sandbox.container import START_S
 from engine.sandbox.task import INPUT, WORK, Request
+from webapp.catalog import contained
 from webapp.jobs import scratch
 from webapp.jobs.context import JobContext
 
@@ -35,6 +37,8 @@ _server: Server | None = None
 def start() -> None:
     """Have a warm server beside this worker. Called before each fork: a dead one is replaced."""
     global _server
+    if contained.configured():
+        return
     if _server is None or not _server.is_alive():
         _server = Server()
 
@@ -46,11 +50,17 @@ def checked(
     """What the upload ``source`` is, and the folder in which its reader could write.
 
     Raises:
-        BadModel, BadDataSet: it cannot be used. CheckLost: worth another try.
+        BadModel, BadDataSet: it cannot be used. CheckLost: worth another try. DeviceNotReady: there
+            is no way to read it now.
     """
     with scratch.box(context.job.worker) as box:
-        request = prepared(box, kind, source, limit_s=context.job.limit_s - _LEFT_S)
-        found = _ask(request, context)
+        limit_s = context.job.limit_s - _LEFT_S
+        if contained.configured():
+            limit_s -= round(contained.PATIENCE_S + START_S)
+        request = prepared(box, kind, source, limit_s=limit_s)
+        found = (
+            contained.ask(request, context) if contained.configured() else _ask(request, context)
+        )
         log.info(
             "%s read: %s; %.0f MiB, %.1f s",
             source.name,

@@ -12,6 +12,7 @@ from typing import cast
 from redis import Redis
 
 _KEY = "actnas-beats"  # a hash: queue -> Unix time in seconds
+_UPLOADS = "actnas-uploads"  # a hash: host -> Unix time in seconds, why it cannot read uploads
 
 
 def beat(client: Redis, queues: Iterable[str]) -> None:
@@ -33,6 +34,28 @@ def ages(client: Redis) -> dict[str, float]:
     now = _now(client)
     known = cast("dict[bytes, bytes]", client.hgetall(_KEY))
     return {name.decode(): max(0.0, now - float(at)) for name, at in known.items()}
+
+
+def note(client: Redis, host: str, lacks: str) -> None:
+    """Note why containers on the engine of ``host`` cannot read uploads now; "": they can.
+
+    Raises:
+        redis.exceptions.RedisError: Redis is away.
+    """
+    client.hset(_UPLOADS, host, f"{_now(client)} {lacks}")
+
+
+def lacks(client: Redis, *, within_s: float) -> list[str]:
+    """Why no host that said so lately can read uploads; [] if one can, or none said anything.
+
+    Raises:
+        redis.exceptions.RedisError: Redis is away.
+    """
+    now = _now(client)
+    noted = cast("dict[bytes, bytes]", client.hgetall(_UPLOADS)).values()
+    said = [line.decode().partition(" ") for line in noted]
+    lately = [why for at, _, why in said if now - float(at) < within_s]
+    return sorted(set(lately)) if all(lately) else []
 
 
 def _now(client: Redis) -> float:

@@ -20,10 +20,13 @@ from pathlib import Path
 from django.conf import settings
 
 from devices import hostlock
+from devices.errors import DeviceNotReady
 from webapp.jobs.processes import is_alive, is_here
 
 log = logging.getLogger(__name__)
 
+_NAME = f"actnas-jobs-{os.getuid()}"
+_SYSTEM = ("/tmp", "/var/tmp")
 _NEW_S = 5.0  # so long after it was made, an upload's file is locked if somebody takes it in
 
 
@@ -56,24 +59,47 @@ def box(worker: str) -> Iterator[Path]:
     """A folder inside :func:`own` that a process without rights can get to, as long as the block.
 
     On the disk of the unpacked data sets where its folders let others pass, because what is
-    unpacked there then only needs a new name; else in the temporary folder.
+    unpacked there then only needs a new name; else in the temporary folder, or in the system's.
+
+    Raises:
+        devices.errors.DeviceNotReady: there is no such place; one line that says what to change.
     """
-    own_folder = _boxes() / worker.replace(":", "_")
-    own_folder.mkdir(parents=True, exist_ok=True)
-    for place in (_boxes(), own_folder):
-        place.chmod(0o711)
-    if os.geteuid() == 0 and not _lets_pass(own_folder):
-        parent = tempfile.gettempdir()
-    else:
-        parent = str(own_folder)
+    parent = _for_boxes(worker.replace(":", "_"))
     folder = Path(tempfile.mkdtemp(dir=parent, prefix="box-"))
     folder.chmod(0o755)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):
-            own_folder.rmdir()  # unless it holds more
+        if parent != Path(tempfile.gettempdir()):
+            with suppress(OSError):
+                parent.rmdir()  # unless it holds more
+
+
+def _for_boxes(name: str) -> Path:
+    """The folder ``name``, or one that holds more, in a place where *nobody* gets to."""
+    place = _opened(_boxes() / name)
+    if os.geteuid() != 0 or _lets_pass(place):
+        return place
+    with suppress(OSError):
+        place.rmdir()
+    if _lets_pass(Path(tempfile.gettempdir())):
+        return Path(tempfile.gettempdir())
+    for base in _SYSTEM:
+        if _lets_pass(Path(base)):
+            return _opened(_root(base) / name)
+    raise DeviceNotReady(
+        f"no folder lets the reader of uploads pass: neither {tempfile.gettempdir()} nor "
+        f"{' nor '.join(_SYSTEM)}; chmod o+x one of them, and those above it"
+    )
+
+
+def _opened(folder: Path) -> Path:
+    """``folder``, made and open to who knows its name, as far as the two last names go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in (folder.parent, folder):
+        place.chmod(0o711)
+    return folder
 
 
 def _boxes() -> Path:
@@ -89,7 +115,9 @@ def sweep() -> int:
     """Remove the folders of processes of this machine that are dead; how many."""
     count = 0
     try:
-        folders = [*_root().iterdir(), *(_boxes().iterdir() if _boxes().is_dir() else ())]
+        elsewhere = [_root(base) for base in _SYSTEM if (Path(base) / _NAME).exists()]
+        places = {_root(), _boxes(), *elsewhere}
+        folders = [folder for place in places if place.is_dir() for folder in place.iterdir()]
     except OSError as error:
         log.warning("temporary folders are not swept: %s", error)
         return 0
@@ -124,8 +152,8 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _root() -> Path:
-    root = Path(tempfile.gettempdir()) / f"actnas-jobs-{os.getuid()}"
+def _root(base: str | None = None) -> Path:
+    root = Path(base or tempfile.gettempdir()) / _NAME
     root.mkdir(mode=0o711, exist_ok=True)
     if root.is_symlink() or root.stat().st_uid != os.getuid():
         raise PermissionError(f"{root} is somebody else's: remove it, or set TMPDIR")

@@ -1,4 +1,4 @@
-"""What ``manage.py check --deploy`` says of settings that only a public site must have."""
+"""What ``manage.py check`` says of settings; with ``--deploy`` also of what a public site needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from devices.confinement import cpu_numbers
+from devices.errors import BadRequest
+from webapp.catalog import contained
 
 _HERE = {"localhost", "127.0.0.1", "::1"}
 
@@ -14,16 +18,30 @@ _HERE = {"localhost", "127.0.0.1", "::1"}
 @register(Tags.security, deploy=True)
 def open_sign_up(app_configs: Any, **options: Any) -> list[CheckMessage]:
     """Strangers may upload: somebody must have weighed that."""
-    if not settings.SIGN_UP:
+    if contained.configured() or not settings.SIGN_UP:
         return []
     return [
         Warning(
             "Anybody may sign up, and uploads are read without a container: by a confined process "
             "on the workers' machine.",
-            hint="Read docs/THREAT_MODEL.md; then silence this check, or unset ACTNAS_SIGN_UP.",
+            hint="Set ACTNAS_VALIDATION_IMAGE (docs/operations.md) or unset ACTNAS_SIGN_UP; or "
+            "read docs/THREAT_MODEL.md, then silence this check.",
             id="actnas.W001",
         )
     ]
+
+
+@register(Tags.security)
+def engine_for_uploads(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """Its address and CPUs. Nothing is contacted: /readyz says whether it has the image."""
+    if not contained.configured():
+        return []
+    try:
+        contained.engine().check()
+        cpu_numbers(settings.VALIDATION_CPUSET)
+    except (BadRequest, ValueError) as error:
+        return [Error(f"Uploads cannot be read in containers: {error}", id="actnas.E001")]
+    return []
 
 
 @register(Tags.security, deploy=True)

@@ -71,26 +71,28 @@ def _judge() -> Readiness:
         log.warning("readiness: the database: %s", error)
         reasons["database"] = ["database: does not answer"]
     ages: dict[str, float] = {}
+    uploads: list[str] = []
     try:
-        ages = _ages()
+        ages, uploads = _said_by_workers()
     except RedisError as error:
         log.warning("readiness: Redis: %s", error)
         reasons["redis"] = ["redis: does not answer"]
     else:
-        if silent := _silent(ages, device_queues):
-            reasons["workers"] = silent
+        if lines := _silent(ages, device_queues) + [f"uploads: {why}" for why in uploads]:
+            reasons["workers"] = lines
     if not _storage_takes_files():
         reasons["storage"] = ["storage: cannot be written"]
     seen = {name: ages.get(name) for name in (*SHARED, *device_queues)}
     return Readiness(reasons, {n: a if a is None else round(a, 1) for n, a in seen.items()})
 
 
-def _ages() -> dict[str, float]:
+def _said_by_workers() -> tuple[dict[str, float], list[str]]:
+    """Ages of queues, and why uploads cannot be read where that is for containers."""
     # Not the connection of the queues: that one waits as long as a worker may wait for a job.
     with Redis.from_url(
         settings.REDIS_URL, socket_connect_timeout=_PATIENCE_S, socket_timeout=_PATIENCE_S
     ) as client:
-        return beats.ages(client)
+        return beats.ages(client), beats.lacks(client, within_s=SILENCE_S)
 
 
 def _silent(ages: dict[str, float], device_queues: list[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.utils.crypto import salted_hmac
 
 from devices import targets
 from devices.confinement import Limits
 from devices.errors import DeviceNotReady
 from devices.transports.engines import LOCAL, Engine
+from webapp.ids import site_label
+from webapp.jobs.chores import every
 from webapp.jobs.processes import is_alive, is_here, this_process
 from webapp.pool.choices import Transport
 from webapp.pool.models import Device, Host
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 _TIMEOUT_S = 1800.0
 _PATIENCE_S = 60.0  # a run waits so long for its device, then the job is queued again
 _ASK_S = 2.0
-_SWEEP_S = 20.0
+SWEEP_S = 20.0
 
 
 def run(job: MeasureJob, *, device: Device, context: JobContext) -> MeasureResult:
@@ -107,8 +107,7 @@ def setup_of(device: Device, *, owner: str) -> Setup:
         engine=engine_of(device),
         limits=limits,
         images=settings.IMAGES,
-        # Several sites may share an engine; each sweeps its own containers only.
-        site=salted_hmac("actnas.docker", "site", algorithm="sha256").hexdigest()[:16],
+        site=site_label(),
         owner=owner,
     )
 
@@ -121,31 +120,19 @@ def engine_of(device: Device) -> Engine:
 def sweeping(host: Host) -> Callable[[], None]:
     """What an agent calls often: removes containers that dead processes of this machine left.
 
-    It looks every 20 s, on a thread of its own: an engine that is away must not hold the agent up.
-    Devices whose engine is away are noted, so that jobs which wait for them can say so.
+    It looks every 20 s. Devices whose engine is away are noted, so that jobs which wait for them
+    can say so.
     """
-    last, thread = -_SWEEP_S, threading.Thread()
-
-    def sweep() -> None:
-        nonlocal last, thread
-        if time.monotonic() - last < _SWEEP_S or thread.is_alive():
-            return
-        last = time.monotonic()
-        devices = list(Device.objects.filter(host=host, transport=Transport.DOCKER))
-        if devices:
-            thread = threading.Thread(target=_sweep, args=(devices,), daemon=True)
-            thread.start()
-
-    return sweep
+    return every(SWEEP_S, lambda: _sweep(host))
 
 
-def _sweep(devices: list[Device]) -> None:
+def _sweep(host: Host) -> None:
     from devices.transports import containers
 
     by_engine: dict[Engine, list[Device]] = {}
-    for device in devices:
-        by_engine.setdefault(engine_of(device), []).append(device)
     try:
+        for device in Device.objects.filter(host=host, transport=Transport.DOCKER):
+            by_engine.setdefault(engine_of(device), []).append(device)
         for engine, its in by_engine.items():
             try:
                 count = containers.sweep(

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from webapp import folders
+from webapp.catalog import contained
 from webapp.jobs import queues, scratch
 from webapp.jobs.agent import Agent
 from webapp.pool import health, measuring
@@ -50,7 +51,9 @@ class Command(BaseCommand):
             in_use = reached.exclude(health=Health.RETIRED)
             return shared + [_queues(device) for device in in_use]
 
-        sweep_containers = measuring.sweeping(host)
+        tended = [measuring.sweeping(host)]
+        if contained.configured() and queues.VALIDATE in shared:
+            tended.append(contained.tending())
         swept = -_SWEEP_COPIES_S
 
         def chores() -> None:
@@ -63,7 +66,8 @@ class Command(BaseCommand):
             webhooks.sweep()
             scratch.sweep()
             scratch.sweep_uploads()
-            sweep_containers()
+            for tend in tended:
+                tend()
             if time.monotonic() - swept > _SWEEP_COPIES_S:
                 swept = time.monotonic()
                 folders.sweep()
