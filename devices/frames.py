@@ -47,7 +47,8 @@ def receive(read: Read) -> dict[str, Any]:
         line += byte
     try:
         found = json.loads(line)
-        if isinstance(found["frame"], str) and int(found["bytes"]) >= 0:
+        kind, size = found["frame"], found["bytes"]
+        if isinstance(kind, str) and isinstance(size, int) and size >= 0:
             return found
     except (ValueError, TypeError, KeyError):
         pass

@@ -39,7 +39,8 @@ class Said:
     Lines may come on another thread than the listener's.
     """
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, progress: Progress | None, *, who: str = "device process") -> None:
+        self._who = who
         self._listener = progress or (lambda share, text: None)
         self._waiting: SimpleQueue[tuple[float, str]] = SimpleQueue()
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -56,7 +57,7 @@ class Said:
         self._heard += 1
         self._lines.append(line if document else _plain(line))
         if self._heard <= _LOGGED_LINES and "error" not in document:
-            log.info("device process: %s", _plain(line))
+            log.info("%s: %s", self._who, _plain(line))
 
     def deliver(self) -> None:
         """Progress goes out on the caller's thread: what the listener raises ends the job."""

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import devices
 from devices import frames
 from devices.confinement import MIB, Limits
-from devices.errors import NotAResult
+from devices.errors import BadRequest, NotAResult
 from devices.transports import containers
 from devices.transports.containers import Setup
 from devices.transports.conversation import Conversation
 from devices.transports.outcome import Said
+from engine.errors import EngineError
 from engine.sandbox.client import MAX_ANSWER, Checked, CheckLost, Progress, Waiting, verdict
 from engine.sandbox.task import INPUT, OUTPUT, PICTURES, Request
 from engine.uploads import KINDS
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["BUILD", "START_S", "Containers", "limits_for"]
 
 BUILD = "docker/build.sh validation"
-START_S = 60.0  # within which a container has imported what reading takes, and said hello
+START_S = 120.0  # within which a container has imported what reading takes, and said hello
 _BOX = Path("/tmp/box")  # inside
 _IDLE_MIB = 1024  # of a reader that has read nothing, libraries' files included
 _ROOM_MIB = 1024  # an upload and what is unpacked of it lie in memory: at least so much
@@ -134,12 +135,14 @@ def _converse(
             raise bad(f"{request.file} takes more than {timeout_s:g} s to be checked")
 
     line: Conversation[bytes]
-    with Conversation.attached(client, container.id, Said(None)) as line:
+    with Conversation.attached(client, container.id, Said(None, who="reader of an upload")) as line:
         line.run(
             container, lambda line: _talk(line, request, limits, timeout_s), while_waiting=wait
         )
     if line.answer is not None:
         return line.answer
+    if isinstance(line.error, BadRequest):  # of ours: an upload that cannot be read any more
+        raise EngineError(str(line.error))
     if line.error is not None:
         raise line.error
     state = containers.ended(container)

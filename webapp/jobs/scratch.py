@@ -86,7 +86,7 @@ def _for_boxes(name: str) -> Path:
     if _lets_pass(Path(tempfile.gettempdir())):
         return Path(tempfile.gettempdir())
     for base in _SYSTEM:
-        if _lets_pass(Path(base)):
+        if Path(base).is_dir() and _lets_pass(Path(base)):
             return _opened(_root(base) / name)
     raise DeviceNotReady(
         f"no folder lets the reader of uploads pass: neither {tempfile.gettempdir()} nor "

@@ -10,8 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from devices import hostlock
+from devices.errors import DeviceNotReady
+from engine.sandbox.confine import NOBODY
 from tests.conftest import ROOT
 from webapp.catalog.uploads import HashingUploadHandler
 from webapp.jobs import scratch
@@ -81,6 +84,29 @@ def test_the_hosts_lock_does_not_move_along(monkeypatch: pytest.MonkeyPatch) -> 
     with scratch.own(this_process()):
         assert hostlock.folder() == outside
     monkeypatch.delenv("ACTNAS_HOST_LOCKS", raising=False)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user: run it as root")
+def test_nobody_gets_to_an_upload_whatever_tmpdir_is(
+    temporary: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporary folders of services are often their own; then the system's own must do."""
+    settings.FOLDERS = temporary / "work"
+    temporary.chmod(0o700)
+    me = this_process()
+    with scratch.own(me), scratch.box(me) as box:
+        (box / "in").write_text("x")
+        done = subprocess.run(["cat", box / "in"], user=NOBODY, capture_output=True, check=False)
+        assert done.stdout == b"x", done.stderr
+        assert scratch.sweep() == 0
+        assert box.exists()
+    assert not box.parent.exists()
+    assert files(temporary) == []
+    monkeypatch.setattr(scratch, "_SYSTEM", (str(temporary),))
+    with scratch.own(me), pytest.raises(DeviceNotReady, match=r"chmod o\+x one of them") as caught:
+        with scratch.box(me):
+            pass
+    assert "\n" not in str(caught.value)
 
 
 def test_somebody_elses_folder_is_refused(temporary: Path) -> None:
