@@ -29,10 +29,10 @@ _LONGEST_LINE = 64 << 10
 _POLL_S = 0.1
 _LOOK_S = 1.0
 
-Answer = TypeVar("Answer")
+Found = TypeVar("Found")
 
 
-class Conversation(Generic[Answer]):
+class Conversation(Generic[Found]):
     """An exchange with a container, which :meth:`hold` has some ``talk`` do.
 
     It is held on a thread of its own, step by step: a TLS socket must not be read and written at
@@ -40,7 +40,7 @@ class Conversation(Generic[Answer]):
     ``greeted`` is when it said who it is (time.monotonic); ``sends`` while much is sent to it.
     """
 
-    answer: Answer | None = None
+    answer: Found | None = None
     error: DeviceError | None = None
     greeted: float | None = None
     sends = False
@@ -55,7 +55,7 @@ class Conversation(Generic[Answer]):
     @contextmanager
     def attached(
         cls, client: DockerClient, container: str, said: Said
-    ) -> Iterator[Conversation[Answer]]:
+    ) -> Iterator[Conversation[Found]]:
         """Through the streams of a container that has not been started yet."""
         wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         # Of a unix socket the client hands out the file around it; it owns the socket, so keep it.
@@ -74,7 +74,7 @@ class Conversation(Generic[Answer]):
     def run(
         self,
         container: Container,
-        talk: Callable[[Conversation[Answer]], Answer],
+        talk: Callable[[Conversation[Found]], Found],
         *,
         while_waiting: Callable[[], None],
     ) -> None:
@@ -109,7 +109,7 @@ class Conversation(Generic[Answer]):
         with suppress(OSError):
             self._stream.shutdown(socket.SHUT_RDWR if secret else socket.SHUT_WR)
 
-    def hold(self, talk: Callable[[Conversation[Answer]], Answer]) -> None:
+    def hold(self, talk: Callable[[Conversation[Found]], Found]) -> None:
         """The whole exchange."""
         try:
             self.answer = talk(self)

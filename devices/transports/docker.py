@@ -90,8 +90,7 @@ def _converse(
         if time.monotonic() > deadline:
             raise TimedOut(f"no result within {timeout_s:g} s; the container was removed")
 
-    line: Conversation[Answer]
-    with Conversation.attached(client, container.id, said) as line:
+    with Conversation[Answer].attached(client, container.id, said) as line:
         line.run(
             container,
             lambda line: exchange.measure(line, job, setup.limits, timeout_s),

@@ -134,8 +134,8 @@ def _converse(
         elif now - line.greeted > timeout_s:
             raise bad(f"{request.file} takes more than {timeout_s:g} s to be checked")
 
-    line: Conversation[bytes]
-    with Conversation.attached(client, container.id, Said(None, who="reader of an upload")) as line:
+    said = Said(None, who="reader of an upload")
+    with Conversation[bytes].attached(client, container.id, said) as line:
         line.run(
             container, lambda line: _talk(line, request, limits, timeout_s), while_waiting=wait
         )

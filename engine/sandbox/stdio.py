@@ -65,8 +65,9 @@ def _read(request: Request, out: BinaryIO) -> dict[str, object]:
     packet = request.model_dump_json().encode()
     with ours:
         child = server.start(packet, [theirs.detach()])
+        sources: list[socket.socket | int] = [ours, child.handle, 0]
         while True:
-            ready, _, _ = select.select([ours, child.handle, 0], [], [])
+            ready, _, _ = select.select(sources, [], [])
             if 0 in ready and not os.read(0, 1):
                 os._exit(1)  # who asked is gone; the child goes with this process
             if ours in ready:
