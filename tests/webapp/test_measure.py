@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from devices import noise
 from devices.errors import BadRequest
 from devices.protocol import Arm, File, MeasureJob, Settings, content_hash
 from devices.runtimes.base import sha256
@@ -19,6 +20,7 @@ from tests.webapp.conftest import People, Worker
 from webapp.jobs.choices import State
 from webapp.jobs.context import JobContext
 from webapp.jobs.models import Job
+from webapp.jobs.runner import execute
 from webapp.jobs.services import park
 from webapp.pool.choices import DeviceState
 from webapp.pool.models import Host, NoiseCheck
@@ -97,9 +99,9 @@ def test_a_measurement_is_made_once_by_the_devices_worker(
     result = surroundings(search).measure(wanted)
     assert (result.kind, result.baseline) == ("measured", "base")
     assert result.arm("again").latency_ms > 0
-    noise = NoiseCheck.objects.get()  # an arm that equals the baseline is an A/A comparison
-    assert (noise.device, noise.arm, noise.target) == (search.device, "again", TARGET)
-    assert noise.ratio == result.arm("again").ratio
+    check = NoiseCheck.objects.get()  # an arm that equals the baseline is an A/A comparison
+    assert (check.device, check.arm, check.target) == (search.device, "again", TARGET)
+    assert check.ratio == result.arm("again").ratio
     assert measurement.job is not None
     measurement.job.refresh_from_db()
     begun, ended = measurement.job.started, measurement.job.ended
@@ -110,6 +112,31 @@ def test_a_measurement_is_made_once_by_the_devices_worker(
     host = Host.objects.get()
     assert host.leased_by is None
     assert host.devices.get(slug="here-cpu").state == DeviceState.IDLE
+
+
+def test_a_noisy_lease_is_measured_again_and_says_so(
+    search: Search, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every lease is noisy here. The host is free while the second one waits."""
+    monkeypatch.setattr(noise, "NOISY", -1.0)
+    held: list[int | None] = []
+    wait = JobContext.pause
+
+    def pause(context: JobContext, seconds: float) -> None:
+        held.append(Host.objects.get().leased_by_id)
+        wait(context, seconds)
+
+    monkeypatch.setattr(JobContext, "pause", pause)
+    wanted = job(tiny_model(site / "tiny.onnx"))
+    with pytest.raises(Pending):
+        surroundings(search).measure(wanted)
+    execute(Job.objects.get(kind="measure").pk)
+    result = surroundings(search).measure(wanted)
+    assert held == [None]
+    assert result.noise is not None
+    assert result.noise.noisy
+    assert len(result.noise.set_aside) == 1
+    assert "noisy lease: the baseline measured twice" in result.notes[-1]
 
 
 def test_what_the_device_refuses_reaches_the_search(

@@ -60,6 +60,16 @@ def test_ranks_follow_the_rule_through_arrivals_and_withdrawals(
     assert stored(entry) == by_the_rule(entry)
 
 
+def test_a_noisy_lease_is_published_with_its_flag_and_its_floor(world: World) -> None:
+    entry = world.entry(1)
+    assert not entry.noisy
+    search = entry.search
+    search.result |= {"noisy": True, "noise_floor": 0.04}
+    services.delete(Entry.objects.filter(search=search))
+    again, *_ = services.publish(search)
+    assert (again.noisy, again.noise_floor) == (True, 0.04)
+
+
 def test_what_noise_could_have_made_shares_a_rank(
     world: World, crowd: Callable[[Entry], Crowd]
 ) -> None:
