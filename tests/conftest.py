@@ -17,6 +17,8 @@ CACHE = ROOT / "var" / "cache"
 # Before torch or ultralytics is imported anywhere: two cores are shared by everything.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+# As engine/__init__.py has it, which some tests import after torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("ACTNAS_NOISY_PAUSE_S", "0")  # leases of a few rounds are often noisy
 os.environ.setdefault("YOLO_CONFIG_DIR", str(CACHE / "ultralytics"))
 os.environ.setdefault("YOLO_OFFLINE", "true")

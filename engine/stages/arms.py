@@ -25,6 +25,7 @@ from engine.stages.context import FINAL, Context
 from engine.training.run import EXPORTED, WEIGHTS, read_summary
 
 AGAIN = "reference again"  # the A/A arm of the final measurement
+SESSIONS = 8  # each holds the whole model
 MIN_BOXES = 20  # a class with fewer test boxes is left out of mAP, by name
 
 
@@ -157,8 +158,8 @@ def measure(context: Context, converted: dict[str, Any]) -> MeasureResult:
 def _evaluate(context: Context, path: Path, target: Target, kept: Path, test: Split) -> Evaluation:
     if kept.exists():
         return evaluation.load(kept)
-    runtime, processors = runtimes.get(target), threads.use_all()
-    number, each = (processors, 1) if runtime.one_thread else (1, processors)
+    runtime = runtimes.get(target)
+    number, each = shared_out(threads.use_all(), one_thread=runtime.one_thread)
     sessions = [runtime.open(path, threads=each) for _ in range(number)]
     try:
         # A split too small for any class to reach it is scored as it is; its intervals say so.
@@ -177,6 +178,16 @@ def _evaluate(context: Context, path: Path, target: Target, kept: Path, test: Sp
     with atomic(kept) as part:
         evaluation.save(found, part)
     return found
+
+
+def shared_out(processors: int, *, one_thread: bool) -> tuple[int, int]:
+    """How many sessions score images side by side, and the threads of each.
+
+    Single images are small: several sessions of one thread take less of a processor's time than
+    one session of several threads, which wait for each other at every layer.
+    """
+    number = processors if one_thread else min(processors, SESSIONS)
+    return number, 1 if one_thread else processors // number
 
 
 def _swapped(context: Context, name: str, assignment: Assignment) -> dict[str, Any]:
