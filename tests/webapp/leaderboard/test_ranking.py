@@ -64,7 +64,7 @@ def test_a_noisy_lease_is_published_with_its_flag_and_its_floor(world: World) ->
     entry = world.entry(1)
     assert not entry.noisy
     search = entry.search
-    search.result |= {"noisy": True, "noise_floor": 0.04}
+    search.result = {**(search.result or {}), "noisy": True, "noise_floor": 0.04}
     services.delete(Entry.objects.filter(search=search))
     again, *_ = services.publish(search)
     assert (again.noisy, again.noise_floor) == (True, 0.04)
