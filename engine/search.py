@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from devices import activations, runtimes, targets
 from engine import costs, threads
+from engine.clock import Moment
 from engine.costs import CostTable
 from engine.errors import BadSearch, Pending
 from engine.result import Result
@@ -136,8 +136,8 @@ def _train(context: Context) -> dict[str, Any]:
     return {"trainings": {spec.title: spec.hash for spec in specs}}
 
 
-def _claim(spec: SearchSpec) -> float:
-    """When the search in this folder began (seconds since 1970).
+def _claim(spec: SearchSpec) -> Moment:
+    """When the search in this folder began.
 
     Raises:
         BadSearch: the folder belongs to another search, or holds one and ``resume`` is off.
@@ -154,7 +154,7 @@ def _claim(spec: SearchSpec) -> float:
         if not spec.resume:
             raise BadSearch(f"{spec.out} holds a search already; name another folder or resume it")
         known = json.loads(path.read_text())
-        begun = float(known.pop("begun"))
+        begun = Moment.read(known.pop("begun"))
         for name in ("model", "data"):
             if known.get(name) and Path(known[name]).is_absolute():  # as older versions wrote it
                 known[name] = os.path.relpath(known[name], spec.out)
@@ -165,13 +165,13 @@ def _claim(spec: SearchSpec) -> float:
                 f"{document[odd[0]]!r}; name another folder"
             )
         return begun
-    begun = time.time()
-    write_json(path, {**document, "begun": begun})
+    begun = Moment.now()
+    write_json(path, {**document, "begun": begun.document()})
     return begun
 
 
-def _check_deadline(spec: SearchSpec, stage: str, started: float) -> None:
-    if spec.time_limit_min is not None and time.time() - started > 60 * spec.time_limit_min:
+def _check_deadline(spec: SearchSpec, stage: str, started: Moment) -> None:
+    if spec.time_limit_min is not None and started.age_s() > 60 * spec.time_limit_min:
         raise BadSearch(
             f"the time limit of {spec.time_limit_min:g} min was over before the stage {stage!r}; "
             "resume with a longer one, or ask for fewer epochs"

@@ -20,7 +20,8 @@ class Event:
     """One thing that happened. ``fraction`` is how much of the stage is done, 0 to 1.
 
     ``tried`` comes with the kind of that name: every mix that the search has tried so far, as
-    documents of engine.result.Candidate, whose unknown figures are None.
+    documents of engine.result.Candidate, whose unknown figures are None. ``seconds`` comes with
+    "finished": how long the stage took, whatever became of the clock that tells ``at``.
     """
 
     stage: str
@@ -28,6 +29,7 @@ class Event:
     message: str = ""
     fraction: float | None = None
     tried: Sequence[dict[str, Any]] = ()
+    seconds: float | None = None
     at: float = field(default_factory=time.time)
 
 

@@ -1,7 +1,7 @@
 """Fixtures that every part shares, and one line for each thing this machine lacks.
 
 Marked tests run where they can: ``docker`` needs an engine and the base image, ``browser`` needs
-Chromium, ``gpu`` a CUDA GPU, ``postgres`` a server.
+Chromium, ``gpu`` a CUDA GPU, ``postgres`` a server, ``faketime`` a library, ``mount`` the right to.
 ``--fail-on-skip=docker,browser`` turns a skip of such a test into a failure, for machines that were
 set up to run it.
 """

@@ -8,11 +8,13 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from devices import cuda
 from devices.errors import Unsupported
 
 BASE_IMAGE = os.environ.get("ACTNAS_BASE_IMAGE", "actnas/base:bookworm")
+_CAP_SYS_ADMIN = 21
 POSTGRES_URL = "ACTNAS_TEST_POSTGRES"
 
 
@@ -26,6 +28,11 @@ class Need:
 def chromium() -> str | None:
     """Path of the Chromium that browser tests drive."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def libfaketime() -> Path | None:
+    """The library that gives processes with many threads another time of day."""
+    return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 
 @cache
@@ -66,6 +73,17 @@ def _no_chromium() -> str | None:
     return None if chromium() else "no Chromium: apt-get install chromium fonts-dejavu-core"
 
 
+def _no_faketime() -> str | None:
+    return None if libfaketime() else "no libfaketime: apt-get install faketime"
+
+
+def _no_mount() -> str | None:
+    status = Path("/proc/self/status").read_text()
+    effective = int(next(line for line in status.splitlines() if "CapEff" in line).split()[1], 16)
+    may = effective >> _CAP_SYS_ADMIN & 1
+    return None if may else "small file systems cannot be mounted: run as root with CAP_SYS_ADMIN"
+
+
 @cache
 def _no_gpu() -> str | None:
     try:
@@ -88,6 +106,8 @@ NEEDS: dict[str, Need] = {
     "compose": Need(_no_compose),
     "docker": Need(_no_docker),
     "browser": Need(_no_chromium),
+    "faketime": Need(_no_faketime),
     "gpu": Need(_no_gpu),
+    "mount": Need(_no_mount),
     "postgres": Need(_no_postgres),
 }

@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+STORAGE_FULL = "the storage of the site is full; try again when there is room"
+
+
+def is_storage_full(error: BaseException) -> bool:
+    """Whether the error, or what led to it, is that no byte more could be written."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
 
 class Refused(Exception):
     """The request cannot be done as it stands; ``status`` is the HTTP status to answer with.
@@ -44,3 +59,14 @@ class QuotaExceeded(Refused):
     status = 403
     title = "Quota used up"
     code = "quota-exceeded"
+
+
+class StorageFull(Refused):
+    """Nobody's fault but ours."""
+
+    status = 507
+    title = "Storage full"
+    code = "storage-full"
+
+    def __init__(self) -> None:
+        super().__init__(STORAGE_FULL)

@@ -201,6 +201,8 @@ AGENT_BEAT = env.text("ACTNAS_AGENT_BEAT")  # a file that an agent touches: a co
 # Unpacked data sets, trainings, searches: what workers write; copies of it with a remote storage.
 FOLDERS = VAR / "work"
 COPIES_DAYS = env.number("ACTNAS_COPIES_DAYS", 14)  # for which an unused copy is kept
+# Between two looks of an agent at all stored files; what belongs to nothing at two of them goes.
+SWEEP_FILES_S = env.number("ACTNAS_SWEEP_FILES_S", 3600)
 ARTEFACTS = VAR / "artefacts"  # converted models, by content
 # A device process that uses no processor time for so long hangs and is ended.
 DEVICE_STALL_S = env.number("ACTNAS_DEVICE_STALL_S", 60)

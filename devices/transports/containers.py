@@ -30,10 +30,12 @@ log = logging.getLogger(__name__)
 USER = "65534:65534"
 REVISION_LABEL = "org.opencontainers.image.revision"
 ENGINE_ERRORS = (DockerException, RequestException)
-_SITE, _OWNER, _ENDS = "actnas.site", "actnas.owner", "actnas.ends"
+_SITE, _OWNER, _LIMIT = "actnas.site", "actnas.owner", "actnas.limit"
 _GRACE_S = 120.0
 _POLL_S = 0.1
 _END_S = 5.0  # a container whose streams ended is gone after this time, or is ended
+# (engine, site) -> container -> when this process first saw it, by a clock that nobody sets
+_seen: dict[tuple[Engine, str], dict[str, float]] = {}
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,21 @@ def look(setup: Setup, target: Target) -> Image:
 def sweep(setup: Setup, *, is_over: Callable[[str], bool]) -> int:
     """Removes the site's containers whose owner ``is_over``, or whose time is; how many.
 
+    Their time counts from when this process first saw them: clocks of other machines may be wrong,
+    and any may be set.
+
     Raises:
         DeviceNotReady: the engine does not answer.
     """
-    count = 0
+    count, now, place = 0, time.monotonic(), (setup.engine, setup.site)
     with setup.engine.connect() as client, named():
         ours = {"label": f"{_SITE}={setup.site}"}
-        for container in client.containers.list(all=True, filters=ours, ignore_removed=True):
+        found = client.containers.list(all=True, filters=ours, ignore_removed=True)
+        known = _seen.get(place, {})
+        seen = _seen[place] = {one.id: known.get(one.id, now) for one in found}
+        for container in found:
             labels = container.labels
-            late = time.time() > float(labels.get(_ENDS, "0")) + _GRACE_S
+            late = now - seen[container.id] > float(labels.get(_LIMIT, "0")) + _GRACE_S
             if late or is_over(labels.get(_OWNER, "")):
                 remove(container)
                 count += 1
@@ -173,7 +181,7 @@ def _create(
         labels={
             _SITE: setup.site,
             _OWNER: setup.owner,
-            _ENDS: f"{time.time() + timeout_s:.0f}",
+            _LIMIT: f"{timeout_s:.0f}",
         },
     )
 

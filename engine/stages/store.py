@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.clock import Moment
 from engine.errors import Pending
 from engine.services import Event, Services
 
@@ -33,17 +33,17 @@ class StageStore:
             return document
         begun = self._stages / f"{name}.begun"
         if not begun.exists():
-            write_json(begun, time.time())
+            write_json(begun, Moment.now().document())
         self._services.emit(Event(name, "started", title, 0.0))
         try:
             result = work()
         except Pending as waiting:
             self._services.emit(Event(name, "log", f"waiting: {waiting}"))
             raise
-        seconds = round(max(0.0, time.time() - float(begun.read_text())), 3)
+        seconds = round(Moment.read(json.loads(begun.read_text())).age_s(), 3)
         write_json(path, {"seconds": seconds, "result": result})
         begun.unlink(missing_ok=True)
-        self._services.emit(Event(name, "finished", title, 1.0))
+        self._services.emit(Event(name, "finished", title, 1.0, seconds=seconds))
         return result
 
     def seconds(self) -> dict[str, float]:

@@ -6,6 +6,8 @@ import html
 import os
 import re
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +20,12 @@ import httpx
 import psutil
 import psycopg
 import pytest
+import redis
 import ultralytics
 
 from engine.remote import Client
+from tests.conftest import ROOT
+from tests.faults.whole import standstill
 from webapp.demo.stack import Stack
 
 CPU = "cpu-onnxruntime-fp32"
@@ -28,7 +33,7 @@ NPU = "npu-ethos-u55-128-int8"
 YAML = Path(ultralytics.__file__).parent / "cfg" / "models" / "v8" / "yolov8.yaml"
 SICK = Path(__file__).parent / "sick"
 STALL_S = 6  # a device process that does nothing for so long hangs
-LIMIT_S = 150.0
+LIMIT_S = 400.0  # of a machine on which others work, too
 _PASSWORD = "a-curious-password-7"
 _MAKE_ADMIN = (
     "from django.contrib.auth.models import User; "
@@ -52,7 +57,7 @@ class Site:
     stages: dict[Path, int] = field(default_factory=dict)  # finished ones, as first seen
     admin: httpx.Client | None = None
 
-    def ask(self, *, seed: int, target: str = NPU) -> str:
+    def ask(self, *, seed: int, target: str = NPU, **more: object) -> str:
         """Ask for a small cost study; the id of its search."""
         wish = {
             "model": self.model,
@@ -60,6 +65,7 @@ class Site:
             "activations": ["relu", "silu"],
             "imgsz": 64,
             "seed": seed,
+            **more,
         }
         (search,) = self.script.search(wish)["searches"]
         found: str = search["id"]
@@ -73,6 +79,28 @@ class Site:
             timeout=60,
         )
         assert answer.status_code == 200, answer.text
+
+    def snapshot(self) -> str:
+        """Have the whole leaderboard kept and exported; the id of its snapshot."""
+        answer = httpx.post(
+            f"{self.stack.url}/api/v1/leaderboard/snapshots",
+            json={},
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=60,
+        )
+        assert answer.status_code == 201, answer.text
+        found: str = answer.json()["id"]
+        return found
+
+    def end_of_export(self, snapshot: str) -> tuple[str, str, str]:
+        """(state, reason, fault) of the latest export of a snapshot, once it has ended."""
+        rows = (
+            "SELECT j.state, j.reason, j.fault FROM jobs_job j JOIN leaderboard_snapshot s"
+            " ON s.job_id = j.id WHERE s.id = ? AND j.ended IS NOT NULL"
+        )
+        (row,) = self.until(lambda: self.rows(rows, snapshot))
+        state, reason, fault = row
+        return state, reason, fault
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What the site's database answers."""
@@ -115,17 +143,24 @@ class Site:
         )
         return [(job, int(worker.split(":")[1])) for job, worker in found]
 
-    def workers(self, queue: str) -> list[psutil.Process]:
-        """The worker processes of a queue, without their work horses."""
+    def workers(self, *agents: psutil.Process) -> list[psutil.Process]:
+        """The workers of the site's agent, and of more, without their work horses."""
         found = []
-        for child in psutil.Process(self.stack.process("agent")).children():
-            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                if queue in child.cmdline():
-                    found.append(child)
+        for agent in (psutil.Process(self.stack.process("agent")), *agents):
+            with suppress(psutil.NoSuchProcess):
+                found += [child for child in agent.children() if "worker" in child.cmdline()]
         return found
+
+    def workers_of(self, queue: str) -> list[psutil.Process]:
+        """Those of the site's agent that serve a queue."""
+        return [worker for worker in self.workers() if queue in worker.cmdline()]
 
     def jobs(self) -> list[tuple[Any, ...]]:
         return self.rows("SELECT id, kind, state, attempt, claim, message, reason FROM jobs_job")
+
+    def redis(self) -> redis.Redis:
+        """A client of the site's Redis; a context manager."""
+        return redis.Redis.from_url(self.stack.environment["ACTNAS_REDIS_URL"])
 
     def is_ready(self) -> bool:
         """Whether every queue has a worker again, so that the next test meets a whole site."""
@@ -152,8 +187,61 @@ class Site:
         return found
 
     def fall_ill(self, illness: str, *, times: int = 1) -> None:
-        """The next ``times`` device processes are sick: hang, starve, babble or lie."""
+        """The next ``times`` device processes are sick: hang, starve, babble, lie or hold."""
         self.sick.write_text(f"{illness} {times}")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The next device process gets on with its work after the block, or :meth:`let_go`."""
+        self.sick.with_name("held").touch()
+        self.fall_ill("hold")
+        try:
+            yield
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        self.sick.with_name("held").unlink(missing_ok=True)
+
+    def witnesses(self) -> list[str]:
+        """What each device process that measured since the test began says: "alone", one hopes."""
+        return self.witness.read_text().splitlines()
+
+    @property
+    def witness(self) -> Path:
+        return self.sick.with_name("witness")
+
+
+@contextmanager
+def second_agent(site: Site, *, queues: str, **variables: str) -> Iterator[psutil.Process]:
+    """One more agent of the same host, with the shared ``queues`` and with these variables."""
+    command = [sys.executable, "manage.py", "agent", "--host", "local", "--queues", queues]
+    environment = {**site.stack.environment, **variables}
+    with (site.stack.logs / "second-agent.log").open("ab") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@contextmanager
+def full(site: Site, folder: Path, *, size: str) -> Iterator[None]:
+    """Another file system lies over ``folder`` that holds no more than ``size``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder)]
+    subprocess.run(mount, check=True)
+    try:
+        yield
+    finally:
+        try:  # as soon as nobody has a file of it open any more
+            site.until(lambda: not subprocess.run(["umount", folder], check=False).returncode)
+        finally:
+            if folder.is_mount():
+                subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @contextmanager
@@ -172,7 +260,10 @@ def whole_site(folder: Path, *, database: str | None = None) -> Iterator[Site]:
         patch.setenv("ACTNAS_LOG", "json")
         patch.setenv("ACTNAS_SICK", str(folder / "sick"))
         patch.setenv("ACTNAS_LINGER", str(folder / "linger"))
+        patch.setenv("ACTNAS_WITNESS", str(folder / "witness"))
         patch.setenv("ACTNAS_DEVICE_STALL_S", str(STALL_S))
+        patch.setenv("ACTNAS_RATE_UPLOADS", "0")  # Redis is not asked while an upload comes in
+        patch.setenv("ACTNAS_SWEEP_FILES_S", "8")
         patch.setenv("PYTHONPATH", str(SICK), prepend=os.pathsep)
         if database is not None:
             patch.setenv("ACTNAS_DATABASE_URL", database)
@@ -197,6 +288,9 @@ def site(shared_site: Site) -> Iterator[Site]:
     """One site for all; each test begins and ends with every queue served."""
     shared_site.until(shared_site.is_ready)
     shared_site.stages.clear()
+    shared_site.witness.write_text("")
     yield shared_site
     shared_site.sick.unlink(missing_ok=True)
     shared_site.until(shared_site.is_ready)
+    standstill(shared_site)
+    assert "beside another" not in shared_site.witnesses()

@@ -74,8 +74,8 @@ def test_the_agent_is_killed_and_started_again(site: Site) -> None:
 
 def test_the_storage_is_full(site: Site) -> None:
     """No file may grow beyond a few MiB: what a quota does, without being root."""
-    site.until(lambda: site.workers("search"))
-    for worker in site.workers("search"):
+    site.until(lambda: site.workers_of("search"))
+    for worker in site.workers_of("search"):
         worker.rlimit(psutil.RLIMIT_FSIZE, (SMALL, resource.RLIM_INFINITY))
     search = site.ask(seed=5)
     state, reason = site.end_of(search)
@@ -90,7 +90,7 @@ def test_the_storage_is_full(site: Site) -> None:
     assert fault == "ours"
     nothing_lost(site, search)
     # Room again: it goes on where it was.
-    for worker in site.workers("search"):
+    for worker in site.workers_of("search"):
         worker.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     site.retry(_request_of(site, search))
     site.until(lambda: site.state(search)[0] != "failed")

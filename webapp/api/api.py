@@ -90,5 +90,6 @@ class Api(NinjaAPI):
 
 api = Api(title="ActNAS Bench", version="1", description=_DESCRIPTION.strip(), docs=Reference())
 problems.install(api)
+api.add_decorator(replays.whole)
 for part in (accounts, uploads, pool, searches, leaderboard, webhooks):
     api.add_router("", part.router)

@@ -15,7 +15,7 @@ from ninja import Field, NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from devices.errors import BadRequest, Unsupported
-from webapp.errors import Refused, TooLarge, TooOften
+from webapp.errors import Refused, StorageFull, TooLarge, TooOften, is_storage_full
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +138,8 @@ def install(api: NinjaAPI) -> None:
     @api.exception_handler(Exception)
     def ours(request: HttpRequest, error: Exception) -> HttpResponse:
         log.error("%s %s failed", request.method, request.path, exc_info=error)
+        if is_storage_full(error):
+            return refused(request, StorageFull())
         return response(500, "something broke on our side; it was logged")
 
     @api.exception_handler(ValidationError)

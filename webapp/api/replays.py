@@ -1,16 +1,21 @@
 """Idempotency keys: a creating request that is sent twice is done once.
 
-The second copy gets the first one's answer, with the header ``Idempotent-Replay: true``.
+The second copy gets the first one's answer, with the header ``Idempotent-Replay: true``. What the
+request made and the answer to it are committed together: whoever dies leaves both or neither.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial, wraps
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -58,20 +63,60 @@ def once(
     row, made = _claim(key, fingerprint)
     if not made:
         return _again(row, fingerprint, given)
+    mine = Replay.objects.filter(pk=row.pk, status=0)
     try:
-        response = answer(request)
-    except BaseException:
-        row.delete()
-        raise
-    if response.status_code >= 400 or not isinstance(response, HttpResponse):
-        row.delete()  # nothing was made: the same key may try again
-    else:
-        Replay.objects.filter(pk=row.pk).update(
-            status=response.status_code,
-            content_type=response.headers.get("Content-Type", "")[:80],
-            body=response.content,
-        )
+        with ExitStack() as stack:
+            # Called by the operation, see whole(); ends with the block.
+            request.begin = partial(stack.enter_context, transaction.atomic())  # type: ignore[attr-defined]
+            response = answer(request)
+            if response.status_code >= 500:
+                raise _TakenBack(response)
+            if response.status_code < 400 and isinstance(response, HttpResponse):
+                _keep(mine, response, given)
+    except _TakenBack as error:
+        return error.response
+    finally:
+        mine.delete()  # nothing was made: the same key may try again
     return response
+
+
+class _TakenBack(Exception):
+    """What the request made must go; ``response`` is answered instead."""
+
+    def __init__(self, response: HttpResponseBase) -> None:
+        super().__init__()
+        self.response = response
+
+
+def whole(view: Callable[..., Any]) -> Callable[..., Any]:
+    """An operation whose work is committed together with the stored answer, see :func:`once`.
+
+    The transaction begins when the caller is known and the body is read: it holds others up, and
+    a body may take minutes to come.
+    """
+
+    @wraps(view)
+    def run(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if (begin := getattr(request, "begin", None)) is not None:
+            begin()
+        return view(request, *args, **kwargs)
+
+    return run
+
+
+def _keep(mine: QuerySet[Replay], response: HttpResponse, given: str) -> None:
+    """Store the answer.
+
+    Raises:
+        _TakenBack: somebody thought this process dead, and does the request now.
+    """
+    changed = mine.update(
+        status=response.status_code,
+        content_type=response.headers.get("Content-Type", "")[:80],
+        body=response.content,
+    )
+    if changed != 1:
+        raise _TakenBack(_busy(given))
 
 
 def _claim(key: str, fingerprint: str) -> tuple[Replay, bool]:
@@ -89,7 +134,9 @@ def _claim(key: str, fingerprint: str) -> tuple[Replay, bool]:
 
 
 def _is_abandoned(row: Replay) -> bool:
-    """Whether the process that ran the request died: nothing was made, nobody will answer."""
+    """Whether the process that ran the request died: nothing was made, nobody will answer.
+
+    Should one elsewhere be alive after all, what it makes is taken back: see _keep."""
     if is_here(row.worker):
         return not is_alive(row.worker)
     return abs((timezone.now() - row.created).total_seconds()) > _ABANDONED_S
@@ -103,16 +150,20 @@ def _again(row: Replay, fingerprint: str, given: str) -> HttpResponse:
             code="idempotency-key-reused",
         )
     if row.status == 0:
-        busy = problems.response(
-            409,
-            f"the first request with {HEADER} {given!r} is still at work; ask again",
-            code="idempotency-key-in-use",
-        )
-        busy.headers["Retry-After"] = "2"
-        return busy
+        return _busy(given)
     response = HttpResponse(bytes(row.body), status=row.status, content_type=row.content_type)
     response.headers["Idempotent-Replay"] = "true"
     return response
+
+
+def _busy(given: str) -> HttpResponse:
+    busy = problems.response(
+        409,
+        f"the first request with {HEADER} {given!r} is still at work; ask again",
+        code="idempotency-key-in-use",
+    )
+    busy.headers["Retry-After"] = "2"
+    return busy
 
 
 def _key(request: HttpRequest, given: str) -> str:

@@ -32,6 +32,8 @@ class UploadQuerySet(models.QuerySet[Any]):
 class Upload(models.Model):
     """What detectors and data sets share: an owner, a file with its content hash, and a verdict."""
 
+    STORED_BELOW: str  # folder of the storage
+
     id = models.CharField(primary_key=True, max_length=12, default=new_id, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="%(class)ss"
@@ -63,6 +65,11 @@ class Upload(models.Model):
     def is_ready(self) -> bool:
         return self.state == UploadState.READY
 
+    @property
+    def stored_in(self) -> str:
+        """The folder of the storage that holds its files and nobody else's."""
+        return f"{self.STORED_BELOW}/{self.pk}"
+
     def is_owned_by(self, user: User | AnonymousUser) -> bool:
         return user.is_authenticated and self.owner_id == user.pk
 
@@ -77,15 +84,17 @@ class Upload(models.Model):
 
 def model_path(instance: Detector, filename: str) -> str:
     # The user's own name, because messages about the file name it; Django has cleaned it.
-    return f"models/{instance.pk}/{Path(filename).name}"
+    return f"{instance.stored_in}/{Path(filename).name}"
 
 
 def archive_path(instance: DataSet, filename: str) -> str:
-    return f"data-sets/{instance.pk}/{Path(filename).name}"
+    return f"{instance.stored_in}/{Path(filename).name}"
 
 
 class Detector(Upload):
     """An uploaded model. Everything below ``file`` is filled in by its validation."""
+
+    STORED_BELOW = "models"
 
     file = models.FileField(upload_to=model_path, max_length=200)
     kind = models.CharField(max_length=4, blank=True, help_text="pt, yaml or onnx")
@@ -104,6 +113,8 @@ class Detector(Upload):
 
 class DataSet(Upload):
     """An uploaded data set: an archive, and the folder that its validation unpacked."""
+
+    STORED_BELOW = "data-sets"
 
     archive = models.FileField(upload_to=archive_path, max_length=200)
     version = models.CharField(max_length=64, blank=True, help_text="sha256 over its content")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,18 @@ from django.db.models.fields.files import FieldFile
 
 from webapp import rates
 from webapp.accounts import quotas
+from webapp.catalog import orphans
 from webapp.catalog.choices import UploadState, Visibility
 from webapp.catalog.models import DataSet, Detector, Upload
 from webapp.catalog.uploads import sha256_of
-from webapp.errors import Refused, TooLarge, TooOften
+from webapp.errors import Refused, StorageFull, TooLarge, TooOften, is_storage_full
 from webapp.folders import Folder
 from webapp.jobs import queues
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import Fault, Kind, State
 from webapp.jobs.models import Job
+
+log = logging.getLogger(__name__)
 
 MODEL_SUFFIXES = (".pt", ".yaml", ".yml", ".onnx")
 DATA_SET_SUFFIXES = (".zip",)
@@ -40,7 +44,8 @@ def upload_model(
 
     Raises:
         Refused: an empty file, a wrong suffix; TooLarge: above settings.MAX_MODEL_BYTES;
-        TooOften: too many in a minute; QuotaExceeded: the owner's uploads would be too large.
+        TooOften: too many in a minute; QuotaExceeded: the owner's uploads would be too large;
+        StorageFull: there is no room for it.
     """
     _check(file, owner=owner, suffixes=MODEL_SUFFIXES, limit=settings.MAX_MODEL_BYTES)
     detector = Detector(**_common(owner, file, name, visibility))
@@ -61,7 +66,8 @@ def upload_data_set(
 
     Raises:
         Refused: an empty file, a wrong suffix; TooLarge: above settings.MAX_DATA_SET_BYTES;
-        TooOften: too many in a minute; QuotaExceeded: the owner's uploads would be too large.
+        TooOften: too many in a minute; QuotaExceeded: the owner's uploads would be too large;
+        StorageFull: there is no room for it.
     """
     _check(file, owner=owner, suffixes=DATA_SET_SUFFIXES, limit=settings.MAX_DATA_SET_BYTES)
     data_set = DataSet(**_common(owner, file, name, visibility))
@@ -139,8 +145,8 @@ def _check_rate(owner: User) -> None:
 def _store(
     upload: Detector | DataSet, field: FieldFile, file: UploadedFile, *, kind: Kind, limit_s: int
 ) -> None:
-    field.save(file.name or "upload", file, save=False)
     try:
+        field.save(file.name or "upload", file, save=False)
         with transaction.atomic():
             quotas.lock(upload.owner)  # another upload may have come in meanwhile
             quotas.check_upload(upload.owner, name=upload.file_name, size=upload.size)
@@ -152,9 +158,19 @@ def _store(
                 limit_s=limit_s,
             )
             upload.save(force_insert=True)
-    except BaseException:
-        field.delete(save=False)  # no row, no file
+    except BaseException as error:
+        _forget(upload)
+        if is_storage_full(error):
+            raise StorageFull from error
         raise
+
+
+def _forget(upload: Detector | DataSet) -> None:
+    """No row, no file. What cannot be removed now is left to the sweep of orphans."""
+    try:
+        orphans.remove(upload.stored_in)
+    except Exception:  # every kind of storage has errors of its own
+        log.exception("stored files %s are left to the sweep", upload.stored_in)
 
 
 def _refuse(upload: Upload, field: FieldFile, job: Job) -> None:

@@ -21,7 +21,12 @@ class HashingUploadHandler(TemporaryFileUploadHandler):
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self.digest.update(raw_data)
-        super().receive_data_chunk(raw_data, start)
+        try:
+            super().receive_data_chunk(raw_data, start)
+        except OSError:
+            # Django would leave it to the garbage collector: half a file where there is no room.
+            self.upload_interrupted()
+            raise
 
     def file_complete(self, file_size: int) -> UploadedFile | None:
         file = super().file_complete(file_size)

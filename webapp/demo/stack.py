@@ -136,12 +136,17 @@ class Stack:
         part.process.kill()
         part.process.wait()
 
-    def revive(self, name: str) -> None:
-        """Start ``redis`` or ``agent`` again after :meth:`kill`; Redis has forgotten everything."""
+    def revive(self, name: str, *options: str) -> None:
+        """Start ``redis`` or ``agent`` again after :meth:`kill`, with ``options`` more this time.
+
+        Redis has forgotten everything unless they tell it otherwise.
+        """
         part = self._part(name)
         place = self._parts.index(part)
-        self._run(name, part.command)
-        self._parts[place] = self._parts.pop()  # parts are stopped in order
+        self._run(name, [*part.command, *options])
+        again = self._parts.pop()
+        again.command = part.command
+        self._parts[place] = again  # parts are stopped in order
 
     def process(self, name: str) -> int:
         """The process id of a part: redis, web or agent."""

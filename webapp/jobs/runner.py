@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 import traceback
@@ -26,6 +25,7 @@ from devices.errors import (
 )
 from engine.errors import Cancelled, Pending, UserError
 from webapp import logs
+from webapp.errors import STORAGE_FULL, is_storage_full
 from webapp.jobs import handlers, scratch, services
 from webapp.jobs.choices import Fault, Kind, State
 from webapp.jobs.context import JobContext
@@ -35,7 +35,6 @@ from webapp.jobs.processes import this_process
 log = logging.getLogger(__name__)
 
 USERS_FAULT = (UserError, BadRequest, Unsupported, OutOfMemory)
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 REMOTE_STORAGE = (BotoCoreError, ClientError, S3UploadFailedError)
 DATABASE_AWAY = (OperationalError, InterfaceError)
 WORTH_ANOTHER_TRY = (
@@ -118,10 +117,10 @@ def _beside_measurements(context: JobContext) -> AbstractContextManager[None]:
 
 def _reason(error: Exception) -> str:
     """What strangers may read of an error that nobody expected."""
+    if is_storage_full(error):
+        return STORAGE_FULL
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in NO_SPACE:
-            return "the storage of the site is full; try again when there is room"
         if isinstance(cause, MemoryError):
             return "the worker ran out of memory"
         cause = cause.__cause__ or cause.__context__

@@ -26,10 +26,14 @@ def export(context: JobContext) -> None:
     part = path.with_name(f"{snapshot.pk}.part")
     shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
     part.mkdir(parents=True)
-    frame.to_csv(part / "entries.csv", index=False)
-    frame.to_parquet(part / "entries.parquet", index=False)
-    frame.to_json(part / "entries.json", orient="records", date_format="iso", indent=1)
-    assert {path.suffix[1:] for path in part.iterdir()} == set(FORMATS)
+    try:
+        frame.to_csv(part / "entries.csv", index=False)
+        frame.to_parquet(part / "entries.parquet", index=False)
+        frame.to_json(part / "entries.json", orient="records", date_format="iso", indent=1)
+        assert {path.suffix[1:] for path in part.iterdir()} == set(FORMATS)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)  # there may have been no room for it
+        raise
     snapshot.folder.fetch()  # of an earlier export, so that this one may follow it
     shutil.rmtree(path, ignore_errors=True)
     os.replace(part, path)

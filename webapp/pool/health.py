@@ -167,7 +167,7 @@ def due(device: Device) -> Cause | None:
         return Cause.REGISTRATION
     if last.ended is None:
         return None
-    silent = timezone.now() - last.ended
+    silent = abs(timezone.now() - last.ended)  # a time to come: the clock was set back
     if device.health == Health.BAD:
         return Cause.RECOVERY if silent >= RETRY_BAD else None
     if device.check_every_h and silent >= timedelta(hours=device.check_every_h):

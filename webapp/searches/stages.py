@@ -33,6 +33,7 @@ def apply(
     message: str,
     fraction: float | None,
     at: float,
+    seconds: float | None = None,
 ) -> bool:
     """Put one event into ``stages``, in place; whether it belongs in the log.
 
@@ -50,7 +51,7 @@ def apply(
         row["state"], row["started"] = StageState.RUNNING.value, at
     if kind == "finished":
         row["state"], row["fraction"], row["message"] = StageState.FINISHED.value, 1.0, ""
-        row["seconds"] = round(at - (row["started"] or at), 1)
+        row["seconds"] = round(at - (row["started"] or at) if seconds is None else seconds, 1)
         return True
     if kind == "progress":
         row["message"] = message[:300]

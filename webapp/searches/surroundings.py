@@ -135,6 +135,7 @@ class SearchSurroundings(_Surroundings):
             message=event.message,
             fraction=event.fraction,
             at=event.at,
+            seconds=event.seconds,
         )
         self.context.progress(stages.overall(self.search.stages), event.message or event.stage)
         if not new and time.monotonic() - self._written < _WRITE_EVERY_S:

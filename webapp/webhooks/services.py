@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -202,7 +202,10 @@ def delivery_job_ended(job: Job) -> None:
 
 def sweep() -> int:
     """Start the attempts that are due; how many. Nobody holds a worker between two attempts."""
-    due = Delivery.objects.filter(state=DeliveryState.PENDING, not_before__lte=timezone.now())
+    now = timezone.now()
+    # Further away than any pause: the clock was set back.
+    odd = Q(not_before__gt=now + timedelta(seconds=max(PAUSES_S)))
+    due = Delivery.objects.filter(Q(not_before__lte=now) | odd, state=DeliveryState.PENDING)
     return sum(_again(row) for row in due.select_related("webhook__owner", "job"))
 
 

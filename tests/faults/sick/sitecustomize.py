@@ -1,23 +1,29 @@
 """Python imports this by itself at its start: makes device processes of the fault tests' site sick.
 
 The file ``$ACTNAS_SICK`` says how, ``ILLNESS TIMES``; each device process that falls ill counts it
-down. Every other process, and all of them without that file, are as healthy as ever.
+down. Every other process, and all of them without that file, are as healthy as ever. Device
+processes that measure also testify in the file ``$ACTNAS_WITNESS`` whether they did so alone.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
+import hashlib
 import os
 import resource
+import select
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import SupportsIndex
 
 _AFTER_S = 1.0  # Python, numpy and a runtime are being loaded then
 _LEFT = 160 * 2**20  # bytes: enough to import numpy and onnx, too few to measure with
 _LINGER_S = 0.6
+_DYING_S = 1.0
 
 
 def _hang() -> None:
@@ -44,7 +50,36 @@ def _lie() -> None:
     atexit.register(lambda: Path(sys.orig_argv[4]).write_bytes(os.urandom(4096)))
 
 
+def _hold() -> None:
+    """Busy until the file "held" beside the order is gone; not longer than who started it lives."""
+    gate, parent = Path(os.environ["ACTNAS_SICK"]).with_name("held"), os.getppid()
+    while gate.exists() and os.getppid() == parent:
+        hashlib.sha256(bytes(2**20))
+        time.sleep(0.01)
+
+
+def _testify() -> None:
+    """One line a process; the lock is held until it ends, however it ends."""
+    place = os.environ.get("ACTNAS_WITNESS", "/nonexistent")
+    measures = sys.orig_argv[1:3] == ["-m", "devices"] and os.path.exists(place)
+    if not measures or '"target":"cpu-' not in Path(sys.orig_argv[3]).read_text():
+        return
+    lock, end = os.open(place, os.O_WRONLY | os.O_APPEND), time.monotonic() + _DYING_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < end:  # one whose parent was killed may just be on its way out
+                time.sleep(0.01)
+                continue
+            os.write(lock, b"beside another\n")
+            return
+        os.write(lock, b"alone\n")
+        return
+
+
 _ILLNESSES = {
+    "hold": _hold,
     "hang": lambda: threading.Timer(_AFTER_S, _hang).start(),
     "starve": _starve,
     "babble": _babble,
@@ -75,5 +110,17 @@ def _linger() -> None:
     sys.addaudithook(wait)
 
 
+def _sleep_otherwise() -> None:
+    """libfaketime 0.9.10 gives the system call behind time.sleep a time that it refuses."""
+
+    def sleep(seconds: SupportsIndex | float) -> None:
+        select.select([], [], [], float(seconds))
+
+    if "FAKETIME_TIMESTAMP_FILE" in os.environ:
+        time.sleep = sleep
+
+
+_sleep_otherwise()
+_testify()
 _fall_ill()
 _linger()

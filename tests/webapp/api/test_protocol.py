@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.signals import post_save
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -16,8 +18,9 @@ from tests.webapp.api.test_leaderboard import publish
 from tests.webapp.conftest import API, People, api_client
 from webapp.api.models import Replay
 from webapp.catalog.models import Detector
+from webapp.jobs.models import Job
 from webapp.jobs.processes import this_process
-from webapp.searches.models import SearchRequest
+from webapp.searches.models import Search, SearchRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -179,6 +182,44 @@ def test_the_key_of_a_request_whose_process_died_is_free_at_once(people: People)
     assert ask(client, "tea-1").status_code == 409
     Replay.objects.update(created=timezone.now() - timedelta(hours=1))
     assert ask(client, "tea-1").status_code == 201
+
+
+def test_who_lost_the_key_to_somebody_else_leaves_nothing(people: People) -> None:
+    """A web process that others thought dead comes to the end of its work after all."""
+    factories.detector(people.owner)
+    factories.pool()
+    client = api_client(people.owner)
+
+    def give_away(**_: object) -> None:
+        Replay.objects.all().delete()
+
+    post_save.connect(give_away, sender=SearchRequest)
+    try:
+        late = ask(client, "tea-1")
+    finally:
+        post_save.disconnect(give_away, sender=SearchRequest)
+    assert (late.status_code, late.json()["code"]) == (409, "idempotency-key-in-use")
+    assert not SearchRequest.objects.exists()
+    assert not Job.objects.exists()
+    assert (ask(client, "tea-1").status_code, SearchRequest.objects.count()) == (201, 1)
+
+
+def test_what_breaks_half_way_leaves_nothing(people: People) -> None:
+    factories.detector(people.owner)
+    factories.pool()
+    client = api_client(people.owner)
+
+    def lose(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    post_save.connect(lose, sender=Search)
+    try:
+        broken = ask(client, "tea-1")
+    finally:
+        post_save.disconnect(lose, sender=Search)
+    assert (broken.status_code, broken.json()["code"]) == (507, "storage-full")
+    assert not SearchRequest.objects.exists()
+    assert (ask(client, "tea-1").status_code, SearchRequest.objects.count()) == (201, 1)
 
 
 def test_another_person_s_key_is_another_key(people: People) -> None:

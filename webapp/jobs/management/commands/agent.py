@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import logging
 import signal
+import threading
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from webapp import folders
 from webapp.catalog import contained
+from webapp.catalog.orphans import Orphans
 from webapp.jobs import queues, scratch
 from webapp.jobs.agent import Agent
 from webapp.pool import health, measuring
@@ -19,7 +24,8 @@ from webapp.pool.choices import Health, Transport
 from webapp.pool.models import Device, Host
 from webapp.webhooks import services as webhooks
 
-_SWEEP_COPIES_S = 3600.0  # looks at every copy of remote files
+log = logging.getLogger(__name__)
+
 _ALL = (queues.VALIDATE, queues.SEARCH, queues.TRAIN, queues.DELIVER)
 
 
@@ -51,13 +57,11 @@ class Command(BaseCommand):
             in_use = reached.exclude(health=Health.RETIRED)
             return shared + [_queues(device) for device in in_use]
 
-        tended = [measuring.sweeping(host)]
+        tended = [measuring.sweeping(host), _sweeping_files()]
         if contained.configured() and queues.VALIDATE in shared:
             tended.append(contained.tending())
-        swept = -_SWEEP_COPIES_S
 
         def chores() -> None:
-            nonlocal swept
             if settings.AGENT_BEAT:
                 Path(settings.AGENT_BEAT).touch()
             pool.agent_beat(host)
@@ -68,15 +72,38 @@ class Command(BaseCommand):
             scratch.sweep_uploads()
             for tend in tended:
                 tend()
-            if time.monotonic() - swept > _SWEEP_COPIES_S:
-                swept = time.monotonic()
-                folders.sweep()
 
         agent = Agent(wanted=wanted, chores=chores)
         signal.signal(signal.SIGTERM, agent.stop)
         signal.signal(signal.SIGINT, agent.stop)
         agent.run()
         scratch.sweep()  # of the workers that were just ended
+
+
+def _sweeping_files() -> Callable[[], None]:
+    """What is called often and looks at every stored file every settings.SWEEP_FILES_S.
+
+    On a thread of its own: a storage that is slow or away must not hold the agent up.
+    """
+    orphans, last, thread = Orphans(), float(-settings.SWEEP_FILES_S), threading.Thread()
+
+    def look() -> None:
+        try:
+            folders.sweep()
+            orphans.sweep()
+        except Exception:  # every kind of storage has errors of its own
+            log.exception("stored files are not swept")
+        finally:
+            connection.close()  # this thread's
+
+    def sweep() -> None:
+        nonlocal last, thread
+        if time.monotonic() - last > settings.SWEEP_FILES_S and not thread.is_alive():
+            last = time.monotonic()
+            thread = threading.Thread(target=look, daemon=True)
+            thread.start()
+
+    return sweep
 
 
 def _queues(device: Device) -> str:
