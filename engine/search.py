@@ -68,12 +68,14 @@ def run(spec: SearchSpec, services: Services) -> Path:
     if path.exists():
         return path
     threads.use_all()
+    limit = spec.time_limit_min
+    services.limit(None if limit is None else started + 60 * limit)
     store = StageStore(spec.out, services)
     context = Context(spec, services, store)
 
     def stage(name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        services.pause_point()
         _check_deadline(spec, name, started)
+        services.pause_point()
         return store.stage(name, STAGES[name], work)
 
     context.facts = stage("inspect", lambda: inspect.run(context))

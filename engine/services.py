@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from devices import hostlock, noise
 from devices.protocol import MeasureJob, MeasureResult
+from engine.errors import BadSearch
 
 if TYPE_CHECKING:
     from engine.training.spec import TrainingSpec
@@ -57,8 +58,29 @@ class Services(Protocol):
         ...
 
     def pause_point(self) -> None:
-        """Called between batches: waits while somebody measures on this host."""
+        """Called between batches: waits while somebody measures on this host.
+
+        Raises:
+            BadSearch: the time limit is over.
+        """
         ...
+
+    def limit(self, until: float | None) -> None:
+        """From ``until`` on (seconds since 1970) pause points end the work; None: never."""
+        ...
+
+
+def check_limit(until: float | None) -> None:
+    """Whether there is time left.
+
+    Raises:
+        BadSearch: there is none.
+    """
+    if until is not None and time.time() > until:
+        raise BadSearch(
+            "the time limit is over; what is finished is kept: resume with a longer one, or ask "
+            "for fewer epochs"
+        )
 
 
 class LocalServices:
@@ -81,6 +103,7 @@ class LocalServices:
         self._on_event = on_event
         self._timeout_s = measure_timeout_s
         self._trains = False
+        self._until: float | None = None
 
     def measure(self, job: MeasureJob) -> MeasureResult:
         from devices.transports import local
@@ -115,4 +138,8 @@ class LocalServices:
             self._on_event(event)
 
     def pause_point(self) -> None:
+        check_limit(self._until)
         hostlock.pause_point()
+
+    def limit(self, until: float | None) -> None:
+        self._until = until

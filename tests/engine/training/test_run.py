@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.errors import Cancelled
+from engine.errors import BadSearch, Cancelled
 from engine.services import LocalServices
 from engine.training import TrainingSettings, TrainingSpec, run
 from engine.training.run import TEACHER_WITHIN, WEIGHTS, read_summary
@@ -97,6 +98,17 @@ def test_a_training_that_was_cut_ends_as_one_that_ran_through(
     assert same(weights(folder), weights(expected))
     assert read_summary(folder)["losses"] == read_summary(expected)["losses"]
     assert not list(folder.glob("*-checkpoint.pt"))
+
+
+def test_a_time_limit_ends_a_training_which_a_longer_one_finishes(
+    adapt: TrainingSpec, whole: LocalServices, tmp_path: Path
+) -> None:
+    services = LocalServices(trainings=tmp_path)
+    services.limit(time.time() - 1)
+    with pytest.raises(BadSearch, match="time limit is over; what is finished is kept"):
+        services.train(adapt)
+    services.limit(time.time() + 600)
+    assert same(weights(services.train(adapt)), weights(whole.train(adapt)))
 
 
 @pytest.mark.parametrize("upload_knows", [True, False])
