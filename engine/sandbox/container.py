@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import devices
 from devices import frames
 from devices.confinement import MIB, Limits
-from devices.errors import BadRequest, NotAResult
+from devices.errors import BadRequest, MeasurementFailed, NotAResult
 from devices.transports import containers
 from devices.transports.containers import Setup
 from devices.transports.conversation import Conversation
@@ -198,10 +198,24 @@ class _Folder:
             if size is None:
                 target.mkdir()
                 return
-            with target.open("xb") as file:
-                frames.save(line.read, size, file)
+            file = target.open("xb")
         except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
             raise NotAResult(f"the check gives back {name[:80]!r}: {error.strerror}") from None
+        except OSError as error:
+            raise _not_kept(error) from None
+        with file:
+            while size:
+                piece = frames.body(line.read, min(size, MIB))
+                size -= len(piece)
+                try:
+                    file.write(piece)
+                    file.flush()
+                except OSError as error:  # of this machine's disk: the way to the container is well
+                    raise _not_kept(error) from None
+
+
+def _not_kept(error: OSError) -> MeasurementFailed:
+    return MeasurementFailed(f"what the upload unpacks to cannot be kept: {error.strerror}")
 
 
 def _lines(said: bytes) -> Iterator[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 import devices
 from devices import HARNESS_VERSION
 from devices.confinement import Limits as Cage
-from devices.errors import DeviceNotReady, NotAResult, NotConfined
+from devices.errors import DeviceNotReady, MeasurementFailed, NotAResult, NotConfined
 from devices.transports import containers
 from devices.transports.containers import Setup
 from devices.transports.engines import Engine
@@ -72,6 +73,9 @@ elif what == "up":
     say("file", b"x", path="tmp/out/../../../outside")
 elif what == "link":
     say("odd", path="tmp/out/link")
+elif what == "gives":
+    say("folder", path="tmp/out")
+    say("file", bytes(1 << 22), path="tmp/out/a")
 elif what == "much":
     say("folder", path="tmp/out")
     sys.stdout.buffer.write(frames.head("file", 1 << 40, path="tmp/out/a"))
@@ -165,6 +169,19 @@ def test_no_lie_of_a_container_is_believed(
         assert "\n" not in str(caught.value)
         assert files(asked.box) == {f"in/{what}.yaml": b"x"}, what
     assert not (tmp_path / "outside").exists()
+
+
+def test_a_full_disk_of_the_site_is_nobodys_file_and_no_lost_container(
+    liar: Callable[..., Containers], box: Box
+) -> None:
+    asked, before = box("gives.yaml", b"x"), resource.getrlimit(resource.RLIMIT_FSIZE)
+    reader = liar()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(MeasurementFailed, match="cannot be kept: File too large"):
+            reader.check(asked, timeout_s=60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_too_much_memory_is_told_who_sent_the_upload(
