@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.commands.inputs import Outcome
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
+_TIMES = {"created", "last_used", "switched_off"}
 WIDE = 150  # columns of a table that goes into a file or a pipe
 
 # What `list` lists -> the columns that it shows.
@@ -68,7 +70,8 @@ def _list(client: Client, options: argparse.Namespace) -> Outcome:
         "devices": client.devices,
     }
     rows = read[what]()
-    return {"schema": "actnas.list/1", "of": what, "rows": rows}, lambda: _table(LISTS[what], rows)
+    document = {"schema": "actnas.list/1", "of": what, "rows": rows}
+    return document, lambda: _table(LISTS[what], [_local(row) for row in rows])
 
 
 def _act(client: Client, options: argparse.Namespace) -> Outcome:
@@ -101,7 +104,7 @@ def _log(client: Client, options: argparse.Namespace) -> Outcome:
     def show() -> None:
         for line in lines:
             said = line["message"] if line["kind"] == "log" else line["kind"]
-            print(f"{line['at']}  {line['target']}  {line['stage']}: {said}")
+            print(f"{_here(line['at'])}  {line['target']}  {line['stage']}: {said}")
 
     return {"schema": "actnas.list/1", "of": "log", "rows": lines}, show
 
@@ -114,7 +117,15 @@ def _withdraw(client: Client, options: argparse.Namespace) -> Outcome:
 def _quotas(client: Client, options: argparse.Namespace) -> Outcome:
     rows = client.quotas()
     document = {"schema": "actnas.list/1", "of": "quotas", "rows": rows}
-    return document, lambda: _table(("name", "used", "allowed", "unit"), rows)
+    told = [
+        {
+            "what": row["name"].replace("_", " "),
+            "used": _quantity(row["used"], row["unit"]),
+            "allowed": _quantity(row["allowed"], row["unit"]),
+        }
+        for row in rows
+    ]
+    return document, lambda: _table(("what", "used", "allowed"), told)
 
 
 def _table(columns: tuple[str, ...], rows: list[Document]) -> None:
@@ -128,9 +139,30 @@ def _table(columns: tuple[str, ...], rows: list[Document]) -> None:
     console.print(table if rows else "none", markup=False)
 
 
+def _local(row: Document) -> Document:
+    """A row whose times are told in the reader's zone."""
+    return {name: _here(value) if name in _TIMES else value for name, value in row.items()}
+
+
+def _here(moment: str | None) -> str | None:
+    """A time of the API in the reader's zone."""
+    return moment and f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _quantity(value: int | None, unit: str) -> str:
+    """Bytes as GiB and seconds as hours, where there are so many."""
+    large = {"bytes": (2**30, "GiB"), "s": (3600, "h")}
+    if value is None:
+        return "no limit"
+    size, name = large.get(unit, (1, unit))
+    return f"{value / size:.2f} {name}" if size > 1 else f"{value} {unit}"
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_cell, value))
+    if isinstance(value, float):
+        return f"{value:.3f}"
     return "-" if value is None else str(value)
 
 

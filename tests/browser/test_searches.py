@@ -39,7 +39,7 @@ def test_a_search_is_followed_live_and_cancelled(
     expect(page.locator(".stages .running, .stages .done").first).to_be_visible(timeout=90_000)
     expect(page.locator(".log li").first).to_contain_text("Inspect the model")
     shoot(page, "search-live")
-    page.get_by_role("button", name="Cancel the search").click()
+    cancel(page, "Cancel the search")
     expect(page.locator("#live").get_by_text("cancelled", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Run it again")).to_be_visible()
 
@@ -55,11 +55,17 @@ def test_the_owner_cancels_one_target_and_then_all(page: Page, site: Site) -> No
     sign_in(page)
     page.goto(f"/searches/{site.ids['running']}/")
     expect(page.get_by_role("progressbar", name="Train")).to_be_visible()
-    page.get_by_role("button", name="Cancel this target").last.click()
+    cancel(page, "Cancel this target")
     expect(page.locator("#live").get_by_text("cancelled", exact=True)).to_have_count(1)
-    page.get_by_role("button", name="Cancel the search").click()
+    cancel(page, "Cancel the search")
     expect(page.locator("#live").get_by_text("cancelled", exact=True)).to_have_count(2)
     expect(page.get_by_role("button", name="Run it again")).to_have_count(3)
+
+
+def cancel(page: Page, name: str) -> None:
+    """The last button of that name, and the one behind it that confirms."""
+    page.locator("summary", has_text=name).last.click()
+    page.get_by_role("button", name="Yes, cancel").click()
 
 
 def choose_no_target(page: Page) -> None:

@@ -115,7 +115,8 @@ def cancel_request(request: HttpRequest, request_id: str) -> HttpResponse:
 def cancel(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
     """Cancel the search of one target."""
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
-    services.cancel_search(search, by=signed_in(request))
+    if services.cancel_search(search, by=signed_in(request)):
+        messages.success(request, f"Cancelled on {search.target}. What it had finished is kept.")
     return redirect("searches:request", request_id)
 
 
@@ -124,7 +125,9 @@ def cancel(request: HttpRequest, request_id: str, search_id: str) -> HttpRespons
 def pause(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse:
     """Stop the search of one target until it is resumed."""
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
-    if not services.pause(search, by=signed_in(request)):
+    if services.pause(search, by=signed_in(request)):
+        messages.success(request, f"Paused on {search.target}.")
+    else:
         messages.warning(request, "Only a search that is going on can be paused.")
     return redirect("searches:request", request_id)
 
@@ -135,7 +138,9 @@ def resume(request: HttpRequest, request_id: str, search_id: str) -> HttpRespons
     """Let a paused search go on from the stages that it finished."""
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
     try:
-        if not services.resume(search, by=signed_in(request)):
+        if services.resume(search, by=signed_in(request)):
+            messages.success(request, f"Resumed on {search.target}.")
+        else:
             messages.warning(request, "Only a paused search can be resumed.")
     except QuotaExceeded as error:
         messages.error(request, f"Not resumed: {error}.")
@@ -175,7 +180,9 @@ def retry(request: HttpRequest, request_id: str, search_id: str) -> HttpResponse
     """Run a failed or cancelled search again from the stages that it finished."""
     search = get_object_or_404(Search, pk=search_id, request=_mine(request, request_id))
     try:
-        if not services.retry(search, by=signed_in(request)):
+        if services.retry(search, by=signed_in(request)):
+            messages.success(request, f"Queued again on {search.target}.")
+        else:
             said = "Only a search that failed or was cancelled can be run again."
             messages.warning(request, said)
     except QuotaExceeded as error:
@@ -190,7 +197,9 @@ def measure_across(request: HttpRequest, request_id: str) -> HttpResponse:
     mine = _mine(request, request_id)
     try:
         asked = cross.ask(mine, by=signed_in(request))
-        if not asked:
+        if asked:
+            messages.success(request, "The missing pairs are queued.")
+        else:
             messages.warning(request, "Everything that can be measured has been measured.")
     except (Refused, BadRequest) as error:
         messages.error(request, f"Not measured: {error}.")

@@ -136,7 +136,8 @@ def test_what_one_has_is_listed(
     status, out, _ = remote(capfd, "list", "searches", "--json")
     assert [row["id"] for row in json.loads(out)["rows"]] == [entry.search.request_id]
     status, out, _ = remote(capfd, "quotas")
-    assert "stored_bytes" in out
+    assert "stored bytes" in out
+    assert "50.00 GiB" in out
     status, out, _ = remote(capfd, "cross", entry.search.request_id)
     assert "nothing can be said yet" in out
 

@@ -40,14 +40,36 @@ function localiseTimes(root) {
     if ("clock" in element.dataset) element.textContent = exact.format(moment);
     else element.title = exact.format(moment);
   }
+  for (const told of root.querySelectorAll("svg.drift title")) {
+    told.textContent = told.textContent.replace(/^(\S+) (\S+) UTC/, (_, day, time) => exact.format(new Date(`${day}T${time}Z`)));
+  }
 }
 // After the first paint: making a format takes longer than drawing a page.
 requestAnimationFrame(() => setTimeout(() => localiseTimes(document)));
 document.addEventListener("htmx:afterSettle", (event) => localiseTimes(event.target));
 
-// What a reader opened, closed or scrolled stays so when htmx replaces the part around it.
+// What was done is told first: to eyes above the page, to the keyboard and screen readers by focus.
+document.querySelector(".messages")?.focus();
+
+// What a reader opened, closed or scrolled stays so when htmx replaces the part around it. So does
+// the focus: htmx keeps it on elements with an id, here the others follow, by place and text.
 let kept = [];
-document.addEventListener("htmx:beforeSwap", () => {
+let place = null;
+
+function placeOf(active, part) {
+  if (!part || !part.contains(active)) return null;
+  const around = active.closest("[id]");
+  const nth = [...around.querySelectorAll(active.tagName)].indexOf(active);
+  return { part: part.id, around: around.id, tag: active.tagName, text: active.textContent, nth };
+}
+
+function standsAt({ part, around, tag, text, nth }) {
+  const alike = [...(document.getElementById(around)?.querySelectorAll(tag) ?? [])];
+  return alike.find((one) => one.textContent === text) ?? alike[nth] ?? document.getElementById(part);
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  place = placeOf(document.activeElement, event.detail.target);
   kept = [...document.querySelectorAll("details[id], .scroll[id]")].map(({ id, open, scrollTop, scrollLeft }) => ({ id, open, scrollTop, scrollLeft }));
 });
 document.addEventListener("htmx:afterSwap", () => {
@@ -55,6 +77,7 @@ document.addEventListener("htmx:afterSwap", () => {
     const element = document.getElementById(id);
     if (element) Object.assign(element, state);
   }
+  if (place && document.activeElement === document.body) standsAt(place)?.focus({ preventScroll: true });
 });
 
 for (const button of document.querySelectorAll("[data-copy]")) {

@@ -48,6 +48,11 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
     chosen();
   });
   input.addEventListener("change", chosen);
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // it would send the form without a file
+    input.click();
+  });
 
   form.addEventListener("submit", (event) => {
     if (!input.files.length || request) return;
