@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import PASSWORD, Site, settle, sign_in
+from tests.browser.conftest import Site, settle, sign_in
+from tests.browser.factories import PASSWORD
 from tests.browser.keyboard import faults, press, tab_to, walk
 from tests.browser.pages import PAGES, STAFF, Visit, names_of
 
