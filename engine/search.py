@@ -69,7 +69,7 @@ def run(spec: SearchSpec, services: Services) -> Path:
         return path
     threads.use_all()
     limit = spec.time_limit_min
-    services.limit(None if limit is None else started + 60 * limit)
+    services.limit(None if limit is None else 60 * limit - started.age_s())
     store = StageStore(spec.out, services)
     context = Context(spec, services, store)
 

@@ -65,22 +65,32 @@ class Services(Protocol):
         """
         ...
 
-    def limit(self, until: float | None) -> None:
-        """From ``until`` on (seconds since 1970) pause points end the work; None: never."""
+    def limit(self, seconds: float | None) -> None:
+        """In ``seconds`` from now pause points begin to end the work; None: never."""
         ...
 
 
-def check_limit(until: float | None) -> None:
-    """Whether there is time left.
+class Limit:
+    """A time from which on work ends, by a clock that nobody sets; at first there is none."""
 
-    Raises:
-        BadSearch: there is none.
-    """
-    if until is not None and time.time() > until:
-        raise BadSearch(
-            "the time limit is over; what is finished is kept: resume with a longer one, or ask "
-            "for fewer epochs"
-        )
+    def __init__(self) -> None:
+        self._until: float | None = None
+
+    def set(self, seconds: float | None) -> None:
+        """``seconds`` from now; None: never."""
+        self._until = None if seconds is None else time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Whether there is time left.
+
+        Raises:
+            BadSearch: there is none.
+        """
+        if self._until is not None and time.monotonic() > self._until:
+            raise BadSearch(
+                "the time limit is over; what is finished is kept: resume with a longer one, or "
+                "ask for fewer epochs"
+            )
 
 
 class LocalServices:
@@ -103,7 +113,7 @@ class LocalServices:
         self._on_event = on_event
         self._timeout_s = measure_timeout_s
         self._trains = False
-        self._until: float | None = None
+        self._limit = Limit()
 
     def measure(self, job: MeasureJob) -> MeasureResult:
         from devices.transports import local
@@ -138,8 +148,8 @@ class LocalServices:
             self._on_event(event)
 
     def pause_point(self) -> None:
-        check_limit(self._until)
+        self._limit.check()
         hostlock.pause_point()
 
-    def limit(self, until: float | None) -> None:
-        self._until = until
+    def limit(self, seconds: float | None) -> None:
+        self._limit.set(seconds)

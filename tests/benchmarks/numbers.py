@@ -15,7 +15,7 @@ class Number:
     """One number. ``value`` is None where it was not measured yet: then the target is not met.
 
     ``target`` is (">=" or "<=", bound). ``note`` says what stands behind the value, or what was
-    tried where the target is missed.
+    tried where the target is missed. What does not count is not met, whatever its value.
     """
 
     name: str
@@ -24,11 +24,12 @@ class Number:
     value: float | None = None
     interval: tuple[float, float] | None = None
     note: str = ""
+    counts: bool = True
 
     @property
     def met(self) -> bool:
         """Whether the value is on the right side of the target."""
-        if self.value is None or not math.isfinite(self.value):
+        if self.value is None or not math.isfinite(self.value) or not self.counts:
             return False
         sign, bound = self.target
         return self.value <= bound if sign == "<=" else self.value >= bound

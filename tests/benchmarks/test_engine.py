@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.engine import predict
+from tests.benchmarks.engine import predict, searches
 from tests.benchmarks.engine.testbed import Bed
 from tests.benchmarks.numbers import Number
 from tests.benchmarks.rows import Rows
@@ -58,3 +58,22 @@ def test_less_time_counts_at_an_equal_or_better_error_only(
     add(bed, "cost-table", {"ways": ways})
     assert number(bed, f"cost_table_device_s ({TARGET})").met
     assert number(bed, f"cost_table_less_than_one_at_a_time ({TARGET})").met is met
+
+
+@pytest.mark.parametrize(
+    ("uniform", "loss", "met"), [(0.80, 0.002, True), (0.70, 0.002, False), (0.70, 0.008, True)]
+)
+def test_a_mix_counts_if_no_uniform_model_is_as_fast_within_the_loss(
+    uniform: float, loss: float, met: bool
+) -> None:
+    goal = searches.Goal("any", TARGET, ratio=0.777, loss=0.003)
+    rival = {"name": "uniform:relu", "latency_ratio": uniform, "loss": loss}
+    seeds = [
+        [{"name": "mix", "latency_ratio": ratio, "loss": 0.001}, rival] for ratio in (0.74, 0.76)
+    ]
+    found = searches.conclude(goal, seeds)
+    assert (found.value, found.met) == (0.76, met)
+    assert ("the uniform model wins" in found.note) is not met
+    assert not searches.conclude(goal, [seeds[0], None]).met  # a seed is missing
+    lossy = [[{**seeds[0][0], "loss": 0.02}, rival], seeds[1]]
+    assert searches.conclude(goal, lossy).note == "no mix keeps the loss"

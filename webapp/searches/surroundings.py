@@ -17,7 +17,7 @@ from devices import errors as device_errors
 from devices import hostlock
 from devices.protocol import MeasureJob, MeasureResult
 from engine.errors import EngineError, Pending, UserError
-from engine.services import Event, check_limit
+from engine.services import Event, Limit
 from webapp.jobs import queues
 from webapp.jobs import services as jobs
 from webapp.jobs.choices import FINAL, Fault, Kind, State
@@ -41,7 +41,7 @@ class _Surroundings:
 
     def __init__(self, context: JobContext) -> None:
         self.context = context
-        self._until: float | None = None
+        self._limit = Limit()
 
     def train(self, spec: TrainingSpec) -> Path:
         """The folder of the finished training; Pending while it is queued or runs."""
@@ -66,12 +66,12 @@ class _Surroundings:
     def pause_point(self) -> None:
         """Between batches: end if cancelled, wait while somebody measures on this host."""
         self.context.check()
-        check_limit(self._until)
+        self._limit.check()
         hostlock.pause_point(while_waiting=self.context.check)
 
-    def limit(self, until: float | None) -> None:
+    def limit(self, seconds: float | None) -> None:
         """A search's limit ends its own work; trainings are jobs that other searches may need."""
-        self._until = until
+        self._limit.set(seconds)
 
     def _wait_for(self, job: Job) -> None:
         jobs.need(self.context.job, job)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.data_info import describe
@@ -98,15 +99,23 @@ def numbers(bed: Bed) -> list[Number]:
 
 
 def _number(bed: Bed, goal: Goal) -> Number:
-    plain = Number(goal.name, "ratio", ("<=", goal.ratio))
     rows = [bed.rows.find("search", _inputs(bed, goal, seed)) for seed in SEEDS]
-    if any(row is None for row in rows):
+    return conclude(goal, [None if row is None else row["values"]["arms"] for row in rows])
+
+
+def conclude(goal: Goal, searches: Sequence[list[dict[str, Any]] | None]) -> Number:
+    """What the arms of one search a seed say of a goal; it counts only if in every one the mix
+    beats the best uniform arm within the same loss."""
+    plain = Number(goal.name, "ratio", ("<=", goal.ratio))
+    done = [arms for arms in searches if arms is not None]
+    if len(done) < len(searches):
         return plain
-    best = [_best(row["values"]["arms"], goal, mix=True) for row in rows if row]
-    uniform = [_best(row["values"]["arms"], goal, mix=False) for row in rows if row]
-    if not all(best):
-        return Number(plain.name, plain.unit, plain.target, note="no mix keeps the loss")
-    worst = max((arm for arm in best if arm), key=lambda arm: arm[goal.figure])
+    mixes = [_best(arms, goal, mix=True) for arms in done]
+    best = [arm for arm in mixes if arm is not None]
+    if len(best) < len(done):
+        return replace(plain, note="no mix keeps the loss")
+    uniform = [_best(arms, goal, mix=False) for arms in done]
+    worst = max(best, key=lambda arm: arm[goal.figure])
     notes = [f"loss {worst['loss']:.4f}"]
     ends = worst.get("loss_ci")
     if ends and max(ends) <= goal.loss + SHOWN:
@@ -114,12 +123,18 @@ def _number(bed: Bed, goal: Goal) -> Number:
     rivals = [arm[goal.figure] for arm in uniform if arm]
     if rivals:
         notes.append(f"best uniform arm within the loss {max(rivals):.3f}")
-        if max(rivals) <= worst[goal.figure]:
-            notes.append("the uniform model wins")
+    pairs = zip(best, uniform, strict=True)
+    beaten = any(rival and rival[goal.figure] <= arm[goal.figure] for arm, rival in pairs)
+    if beaten:
+        notes.append("the uniform model wins, so it does not count")
     ratios = worst.get("ratio_ci")
     interval = (ratios[0], ratios[1]) if ratios and goal.figure == "latency_ratio" else None
-    return Number(
-        plain.name, plain.unit, plain.target, worst[goal.figure], interval, "; ".join(notes)
+    return replace(
+        plain,
+        value=worst[goal.figure],
+        interval=interval,
+        note="; ".join(notes),
+        counts=not beaten,
     )
 
 
