@@ -117,7 +117,8 @@ def start_check(device: Device, *, cause: Cause, by: User | None = None) -> Heal
     """Queue a check of ``device``; ``by`` is the person who asked for it.
 
     Raises:
-        Refused: it is retired, offers no target, is only reached by bundles, or one is under way.
+        Refused: it is retired or removed, offers no target, is only reached by bundles, or one is
+            under way.
     """
     if device.health == Health.RETIRED:
         raise Refused(f"{device} is retired; put it back to have it checked")
@@ -127,7 +128,9 @@ def start_check(device: Device, *, cause: Cause, by: User | None = None) -> Heal
     if device.is_remote_bundle:
         raise Refused(f"{device} is reached by bundles only, and cannot be checked from here")
     with transaction.atomic():
-        Device.objects.select_for_update().get(pk=device.pk)  # one at a time
+        # One at a time; and an agent that meant to check it must outlive a device.
+        if Device.objects.select_for_update().filter(pk=device.pk).first() is None:
+            raise Refused(f"{device} was removed from the pool")
         if device.health_checks.filter(ended__isnull=True).exists():
             raise Refused(f"a check of {device} is under way")
         check = HealthCheck.objects.create(

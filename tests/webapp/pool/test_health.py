@@ -131,6 +131,15 @@ def test_a_check_does_not_overrule_a_person(device: Device, people: People, work
     assert device.health_checks.filter(ended__isnull=True).get().asked_by == people.admin
 
 
+def test_a_device_that_was_removed_meanwhile_is_not_checked(device: Device) -> None:
+    """By an administrator, between an agent's look and its check: the agent must live on."""
+    seen = Device.objects.get(pk=device.pk)
+    device.delete()
+    with pytest.raises(Refused, match="was removed from the pool"):
+        health.start_check(seen, cause=Cause.HOURS)
+    assert not Job.objects.exists()
+
+
 def test_a_retired_device_is_not_checked(device: Device, people: People) -> None:
     health.retire(device, by=people.admin, reason="sold")
     assert health.due(device) is None
