@@ -59,9 +59,9 @@ def points(entries: QuerySet[Entry]) -> list[Point]:
     their 95 % intervals; the fastest first."""
     rows = sorted(entries.values(*FIELDS)[:MOST_POINTS], key=lambda row: (row["ratio"], row["pk"]))
     best = pareto([(row["latency_ms"], row["map50_95"]) for row in rows])
-    address = reverse("leaderboard:entry", args=["ENTRY"])  # one look-up for all of them
+    before, after = reverse("leaderboard:entry", args=["ENTRY"]).split("ENTRY")  # one look-up
     return [
-        _point(row, url=address.replace("ENTRY", row["pk"]), pareto=index in best)
+        _point(row, url=f"{before}{row['pk']}{after}", pareto=index in best)
         for index, row in enumerate(rows)
     ]
 

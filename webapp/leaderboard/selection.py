@@ -10,7 +10,8 @@ from operator import and_
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet, Sum
+from django.db import connection
+from django.db.models import Q, QuerySet
 
 from devices.targets import TARGETS, Target
 from webapp import paging
@@ -47,8 +48,11 @@ def current() -> tuple[int, list[Ranking]]:
     rankings are read anew when it has. Callers must not change them.
     """
     global _read
-    # Versions are drawn at random: no two states have the same sum.
-    state = Ranking.objects.aggregate(sum=Sum("version"))["sum"] or 0
+    # Versions are drawn at random: no two states have the same sum. Every page asks, so that it is
+    # asked without what an ORM does for each question.
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT SUM(version) FROM {Ranking._meta.db_table}")
+        state = int(cursor.fetchone()[0] or 0)
     known, rows = _read
     if known != state:
         # Read after the state: they may be newer than it says, never older.

@@ -15,10 +15,12 @@ from webapp.ui.templatetags import ui
 
 
 def environment(**options: Any) -> Environment:
-    """The filters of ``{% load ui %}`` under the same names; of its tags what rows need."""
+    """The filters of ``{% load ui %}`` under the same names; of its tags what rows need, as
+    filters, too, because Jinja2 calls those directly."""
     made = Environment(**options | {"undefined": StrictUndefined, "trim_blocks": True})
     made.filters.update(ui.register.filters)
-    made.globals.update(span=ui.span, ratio_drawing=ui.ratio_drawing, url=_url)
+    made.filters.update(span=ui.span, ratio_drawing=ui.ratio_drawing)
+    made.globals["url"] = _url
     return made
 
 
