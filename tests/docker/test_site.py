@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,8 @@ import ultralytics
 
 from devices import HARNESS_VERSION
 from engine.remote import Client
-from tests.conftest import ROOT
 from tests.docker.conftest import PREFIX
+from tests.docker.private import PrivateEngine
 from webapp.demo.stack import Stack
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -32,14 +30,14 @@ DEVICE = (
     "from webapp.pool.models import Device, Host;"
     "Device.objects.all().delete();"
     "Device(host=Host.objects.get(), name='Lab', slug='lab', model='Test CPU',"
-    " targets=['{target}'], transport='docker', engine='unix://{socket}', cpuset='0',"
+    " targets=['{target}'], transport='docker', engine='{engine}', cpuset='0',"
     " memory_mib=1024).save()"
 )
 
 
 @dataclass
 class Site:
-    """A running site, a search on it, and the engine that its device names."""
+    """A running site, a search on it, and a client of the engine that its device names."""
 
     stack: Stack
     script: Client
@@ -93,23 +91,22 @@ class Site:
 
 
 @pytest.fixture
-def socket(tmp_path: Path) -> Path:
-    """Where the site looks for its engine; nobody listens there yet."""
-    return tmp_path / "engine.sock"
+def own() -> Iterator[PrivateEngine]:
+    """An engine that has not been started yet."""
+    with PrivateEngine() as engine:
+        yield engine
 
 
 @pytest.fixture
 def site(
-    engine: docker.DockerClient,
-    onnxruntime_image: str,
+    own: PrivateEngine,
     tmp_path: Path,
-    socket: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Site]:
     """A small cost study was just asked for."""
     monkeypatch.setenv("ACTNAS_IMAGES", PREFIX)
     with Stack(tmp_path / "site") as stack:
-        stack.manage("shell", "-c", DEVICE.format(target=TARGET, socket=socket))
+        stack.manage("shell", "-c", DEVICE.format(target=TARGET, engine=own.url))
         script = Client(stack.url)
         script.sign_up(username="scripted", password="a-curious-password-7")
         path = tmp_path / "yolov8n.yaml"
@@ -117,53 +114,41 @@ def site(
         model = script.ready("models", script.upload(path)["id"])
         wish = {"model": model["id"], "targets": [TARGET], "activations": ["relu", "silu"]}
         asked = script.search(wish | {"imgsz": 64, "seed": 1})
-        yield Site(stack, script, asked["id"], asked["searches"][0]["id"], engine)
-
-
-@contextmanager
-def answering(socket: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """An engine at ``socket``: a way to the real one, which can be killed."""
-    socket.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tests.docker.proxy", str(socket)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline()
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+        with closing(docker.DockerClient(base_url=own.url, version="1.41")) as client:
+            yield Site(stack, script, asked["id"], asked["searches"][0]["id"], client)
 
 
 def test_a_search_survives_its_container_its_worker_and_its_engine(
-    site: Site, socket: Path
+    site: Site, own: PrivateEngine, engine: docker.DockerClient, onnxruntime_image: str
 ) -> None:
     site.until(site.waits_for_its_engine)
-    with answering(socket) as way:
-        container = site.until(site.container)
-        whose = container.labels["actnas.site"]
-        at_work = site.measuring()
-        assert at_work is not None
-        job, worker = at_work
-        psutil.Process(worker).kill()
-        # No container goes on without the connection that feeds it.
-        site.until(lambda: not site.runs(container), seconds=20)
-        container = site.until(site.container)
-        way.kill()
-        way.wait()
-        site.until(lambda: not site.runs(container), seconds=20)
+    own.start()
+    own.take(onnxruntime_image, of=engine)
+    container = site.until(site.container)
+    whose = container.labels["actnas.site"]
+    at_work = site.measuring()
+    assert at_work is not None
+    job, worker = at_work
+    psutil.Process(worker).kill()
+    # No container goes on without the connection that feeds it.
+    site.until(lambda: not site.runs(container), seconds=20)
+    container = site.until(site.container)
+    own.kill()
     site.until(site.waits_for_its_engine)
-    with answering(socket):
-        state = "SELECT state FROM jobs_job WHERE id = ?"
-        site.until(lambda: site.rows(state, job) == [("finished",)])
-        site.until(site.container).kill()
-        site.until(lambda: site.look()["state"] not in {"queued", "running", "waiting"})
-        found = site.look()
-        assert (found["state"], found["reason"]) == ("finished", "")
-        assert not site.rows("SELECT id FROM pool_host WHERE leased_by_id IS NOT NULL")
-        # The agent looks every 20 s for what the dead left.
-        ours = {"label": f"actnas.site={whose}"}
-        site.until(lambda: not site.engine.containers.list(all=True, filters=ours), seconds=60)
+    own.start()
+    at_work_again = site.until(site.container, seconds=60)
+    assert at_work_again.id != container.id
+    assert not site.runs(container)
+    state = "SELECT state FROM jobs_job WHERE id = ?"
+    site.until(lambda: site.rows(state, job) == [("finished",)])
+    site.until(site.container).kill()
+    site.until(lambda: site.look()["state"] not in {"queued", "running", "waiting"})
+    found = site.look()
+    assert (found["state"], found["reason"]) == ("finished", "")
+    assert not site.rows("SELECT id FROM pool_host WHERE leased_by_id IS NOT NULL")
+    # The agent looks every 20 s for what the dead left.
+    ours = {"label": f"actnas.site={whose}"}
+    site.until(lambda: not site.engine.containers.list(all=True, filters=ours), seconds=60)
     twice = "SELECT hash FROM searches_measurement GROUP BY search_id, hash HAVING count(*) > 1"
     assert site.rows(twice) == []
     image = site.engine.images.get(f"{PREFIX}/device-onnxruntime:{HARNESS_VERSION}")
