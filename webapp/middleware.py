@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.shortcuts import render
 
 from webapp import logs
 from webapp.ui import cdn
@@ -123,4 +124,4 @@ class BodySizeMiddleware:
                 status=413,
                 content_type="application/problem+json",
             )
-        return HttpResponse(detail, status=413, content_type="text/plain")
+        return render(request, "413.html", {"detail": detail}, status=413)

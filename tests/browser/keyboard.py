@@ -52,7 +52,9 @@ _WATCH = """() => {
       + (target.getAttribute("aria-label") ?? target.textContent ?? "").trim().slice(0, 40);
     window.stops.push({
       tag: target.tagName.toLowerCase(), name, place, contrast: Math.min(...seen),
-      shown: inside && Boolean(free), group: target.type === "radio" ? target.name : "",
+      shown: inside && Boolean(free),
+      region: [...document.querySelectorAll("nav, main, footer")].findLastIndex(
+        (one) => one.contains(target)),
       box: { left: box.left + scrollX, right: box.right + scrollX,
              top: box.top + scrollY, bottom: box.bottom + scrollY },
     });
@@ -83,7 +85,7 @@ class Stop:
     place: int
     contrast: float  # of the ring to what is behind it, the worse of both colours; 0: no ring
     shown: bool
-    group: str
+    region: int  # the innermost landmark that it stands in
     box: dict[str, float]
 
     def __str__(self) -> str:
@@ -126,7 +128,8 @@ def faults(stops: list[Stop], offered: int) -> list[str]:
     for before, after in pairwise(stops):
         if after.place < before.place:
             wrong.append(f"{after}: comes after {before}, which stands behind it")
-        if _is_backwards(before.box, after.box):
+        # Landmarks are parts of their own: which of the two menus comes first means nothing.
+        if before.region == after.region and _is_backwards(before.box, after.box):
             wrong.append(f"{after}: stands left of or above {before}, and comes after it")
     return wrong
 

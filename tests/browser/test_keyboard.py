@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -18,8 +16,6 @@ from tests.browser.pages import PAGES, STAFF, Visit, names_of
 
 pytestmark = pytest.mark.browser
 
-_IN_MY_ZONE = """() => [...document.querySelectorAll("time[datetime]")]
-  .every((one) => !(one.title + one.textContent).includes("UTC"))"""
 _SWAPPED = """() => {
   window.swaps = 0;
   document.addEventListener("htmx:afterSettle", () => { window.swaps += 1; });
@@ -186,27 +182,3 @@ def test_a_token_is_made_and_revoked(page: Page, site: Site) -> None:
     row = page.get_by_role("row", name=re.compile("tea pot"))
     press(page, row.get_by_role("button", name=re.compile("Revoke")))
     expect(page.locator(".messages")).to_contain_text("tea pot works no more")
-
-
-def test_times_are_told_in_the_readers_zone(
-    open_context: Callable[..., BrowserContext], site: Site
-) -> None:
-    """Every time of every page: no zone's name, and the offset of a zone with half hours."""
-    page = open_context(timezone_id="Asia/Kolkata", locale="en-GB").new_page()
-    sign_in(page)
-    names = names_of(site.ids)
-    told = 0
-    for visit in PAGES:
-        page.goto(visit.path.format(**names))
-        times = page.locator("time[datetime]")
-        if times.count():
-            page.wait_for_function(_IN_MY_ZONE)
-            for one in times.all()[:6]:
-                moment = datetime.fromisoformat(str(one.get_attribute("datetime")))
-                local = moment.astimezone(ZoneInfo("Asia/Kolkata"))
-                shown = one.get_attribute("title") or one.text_content()
-                assert f"{local:%H:%M:%S}" in str(shown), (visit.name, shown)
-                told += 1
-        if visit.name != "api":  # whose prose speaks of formats
-            assert "UTC" not in page.content(), visit.name
-    assert told > 20

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.http import ConditionalGetMiddleware
+from django.shortcuts import render
 
 from webapp.api import limits, problems, replays
 from webapp.middleware import Handler
@@ -27,7 +28,10 @@ class ApiMiddleware:
             return self._api(request)
         allowance = limits.of_page(request)
         if allowance is not None and allowance.exceeded:
-            return problems.plain_limit(allowance.reset_s)
+            wait_s = allowance.reset_s
+            page = render(request, "429.html", {"wait_s": wait_s}, status=429)
+            page.headers["Retry-After"] = str(wait_s)
+            return page
         return self.get_response(request)
 
     def _api(self, request: HttpRequest) -> HttpResponseBase:

@@ -87,14 +87,6 @@ def from_any(request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBase
     return answer
 
 
-def plain_limit(reset_s: int) -> HttpResponse:
-    """The answer to too many tries of a form: a sentence, for a person."""
-    said = f"Too many forms from your address. Wait {reset_s} s, go back and send the form again."
-    return HttpResponse(
-        said, status=429, content_type="text/plain", headers={"Retry-After": str(reset_s)}
-    )
-
-
 def install(api: NinjaAPI) -> None:
     """Make every error of ``api`` a problem."""
 

@@ -276,7 +276,10 @@ def test_past_the_limit_a_request_waits(people: People, settings: Settings) -> N
     assert Client(REMOTE_ADDR="10.0.0.9").get(f"{API}/targets").status_code == 200
     settings.RATE_SIGN_IN = 1
     form = {"username": "alice", "password": "guess"}
-    assert [Client().post("/accounts/login/", form).status_code for _ in range(2)] == [200, 429]
+    pages = [Client().post("/accounts/login/", form) for _ in range(2)]
+    assert [page.status_code for page in pages] == [200, 429]
+    assert b"<h1>Too many forms</h1>" in pages[1].content
+    assert 0 < int(pages[1]["Retry-After"]) <= 60
 
 
 def test_without_redis_nothing_is_counted_and_all_is_answered(settings: Settings) -> None:

@@ -92,6 +92,9 @@ def test_a_huge_body_is_refused_before_it_is_read(people: People, settings: Sett
     answer = api_client(people.owner).post(f"{API}/models", b"", "text/plain", headers=headers)
     assert answer.status_code == 413
     assert answer["Content-Type"] == "application/problem+json"
+    page = Client().post("/models/upload/", b"", "text/plain", headers=headers)
+    assert page.status_code == 413
+    assert b"<h1>Too large</h1>" in page.content
 
 
 def test_names_cannot_leave_the_folder(people: People, site: Path) -> None:

@@ -80,6 +80,23 @@ document.addEventListener("htmx:afterSwap", () => {
   if (place && document.activeElement === document.body) standsAt(place)?.focus({ preventScroll: true });
 });
 
+// A live part that cannot be had says so, and takes it back when it is there again.
+let lost = null;
+for (const name of ["htmx:sendError", "htmx:responseError"]) {
+  document.addEventListener(name, (event) => {
+    if (lost || !event.detail.elt.matches("[hx-trigger*=every]")) return;
+    lost = document.createElement("p");
+    lost.className = "notice warning";
+    lost.setAttribute("role", "status");
+    lost.textContent = "The site cannot be reached. What stands here may be old; the page goes on by itself.";
+    document.getElementById("content").firstElementChild.prepend(lost);
+  });
+}
+document.addEventListener("htmx:afterSwap", () => {
+  lost?.remove();
+  lost = null;
+});
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;

@@ -74,7 +74,7 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
       }
       const page = new DOMParser().parseFromString(request.responseText, "text/html");
       const errors = [...page.querySelectorAll(".errorlist li")].map((item) => item.textContent);
-      say(errors.join(" ") || `The server answered ${request.status}.`, true);
+      say(errors.join(" ") || page.querySelector(".empty p")?.textContent || `The server answered ${request.status}.`, true);
       submit.disabled = false;
       request = null;
     });
