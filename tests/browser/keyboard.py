@@ -41,9 +41,10 @@ _WATCH = """() => {
     if (before) root.dataset.theme = before; else delete root.dataset.theme;
     const box = target.getBoundingClientRect();
     const inside = box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight;
+    const line = target.getClientRects()[0] ?? box;  // a link may go on in the next line
     const at = document.elementFromPoint(
-      Math.min(Math.max(box.left + box.width / 2, 0), innerWidth - 1),
-      Math.min(Math.max((Math.max(box.top, 0) + Math.min(box.bottom, innerHeight)) / 2, 0),
+      Math.min(Math.max(line.left + line.width / 2, 0), innerWidth - 1),
+      Math.min(Math.max((Math.max(line.top, 0) + Math.min(line.bottom, innerHeight)) / 2, 0),
         innerHeight - 1));
     const free = at && (target.contains(at) || at.contains(target)
       || [...(target.labels ?? [])].some((label) => label.contains(at)));
