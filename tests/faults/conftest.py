@@ -229,22 +229,6 @@ def second_agent(site: Site, *, queues: str, **variables: str) -> Iterator[psuti
 
 
 @contextmanager
-def full(site: Site, folder: Path, *, size: str) -> Iterator[None]:
-    """Another file system lies over ``folder`` that holds no more than ``size``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder)]
-    subprocess.run(mount, check=True)
-    try:
-        yield
-    finally:
-        try:  # as soon as nobody has a file of it open any more
-            site.until(lambda: not subprocess.run(["umount", folder], check=False).returncode)
-        finally:
-            if folder.is_mount():
-                subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-@contextmanager
 def whole_site(folder: Path, *, database: str | None = None) -> Iterator[Site]:
     """A site in ``folder``, with a model and somebody to whom it belongs."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+import redis
 
 from tests.faults.conftest import CPU, Site
 from tests.faults.whole import nothing_lost
@@ -32,6 +33,8 @@ def strike(site: Site, search: str, kind: str) -> int:
 
 
 def test_redis_is_killed_and_comes_back_empty(site: Site) -> None:
+    with site.redis() as client:
+        client.set("left", "behind")
     search = site.ask(seed=1)
     strike(site, search, "measure")
     site.stack.kill("redis")
@@ -39,12 +42,36 @@ def test_redis_is_killed_and_comes_back_empty(site: Site) -> None:
     assert site.script.request(_request_of(site, search))["searches"]
     other = site.ask(seed=2)
     site.stack.revive("redis")
+    with site.redis() as client:
+        site.until(lambda: _answers(client))
+        assert client.get("left") is None
     # What was asked for meanwhile is not forgotten: a worker takes it.
     site.until(lambda: site.state(other)[0] in {"running", "waiting"})
     site.script.cancel(_request_of(site, other))
     assert site.end_of(other) == ("cancelled", "cancelled by its owner")
     assert site.end_of(search) == ("finished", "")
     nothing_lost(site, search)
+
+
+def test_redis_is_killed_and_comes_back_with_all_it_had(site: Site) -> None:
+    """From its append-only file: what it remembers meets what was queued anew meanwhile."""
+    with site.redis() as client:
+        client.set("left", "behind")
+        client.config_set("appendfsync", "always")
+        client.config_set("appendonly", "yes")
+        site.until(lambda: client.info("persistence")["aof_enabled"] == 1)
+        site.until(lambda: client.info("persistence")["aof_rewrite_in_progress"] == 0)
+        search = site.ask(seed=6)
+        strike(site, search, "measure")
+        other = site.ask(seed=7)
+        site.stack.kill("redis")
+        site.stack.revive("redis", "--appendonly", "yes")
+        site.until(lambda: _answers(client))
+        assert client.get("left") == b"behind"
+        for one in (search, other):
+            assert site.end_of(one) == ("finished", "")
+    for one in (search, other):
+        nothing_lost(site, one)
 
 
 def test_the_device_worker_is_killed(site: Site) -> None:
@@ -126,6 +153,13 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 def _request_of(site: Site, search: str) -> str:
     ((request,),) = site.rows("SELECT request_id FROM searches_search WHERE id = ?", search)
     return str(request)
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.exceptions.ConnectionError:  # also while it still reads its file
+        return False
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.faults.conftest import YAML, Site, full
+from tests.faults.conftest import YAML, Site
 from tests.faults.test_web import models, stored
+from tests.small_disk import small_disk
 
 pytestmark = [pytest.mark.slow, pytest.mark.mount]
 
@@ -35,7 +36,7 @@ def kept(site: Site) -> int:
 def test_an_upload(site: Site, place: str) -> None:
     """Where files stay, and where they are taken in."""
     known, files, bytes_kept = models(site), stored(site), kept(site)
-    with full(site, site.stack.data / place, size="64k"):
+    with small_disk(site.stack.data / place, size="64k"):
         refused = send(site, key=place)
         assert (refused.status_code, refused.json()["code"]) == (507, "storage-full")
         assert not [path for path in (site.stack.data / place).rglob("*") if path.is_file()]

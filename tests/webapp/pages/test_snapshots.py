@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from tests.small_disk import small_disk
 from tests.webapp.conftest import Worker
 from tests.webapp.pages.conftest import TARGET, World
+from webapp.errors import STORAGE_FULL
 from webapp.jobs.models import Job
 from webapp.leaderboard import services
 from webapp.leaderboard.models import Entry, Snapshot
@@ -55,6 +58,25 @@ def test_a_worker_writes_three_files_that_agree(world: World, browse: Browse, wo
         row = Entry.objects.get(pk=frame["entry"][0])
         assert frame["latency_ms"][0] == pytest.approx(row.latency_ms), kind
         assert frame["published_by"][0] == "alice", kind
+
+
+@pytest.mark.mount
+@pytest.mark.django_db(transaction=True)
+def test_without_room_it_fails_for_that_reason_and_can_be_made_again(
+    world: World, browse: Browse, work: Worker, site: Path
+) -> None:
+    """Its files need three pages of memory, and one is there."""
+    world.entry(1)
+    client = browse(None)
+    with small_disk(site / "work" / "snapshots", size="4k"):
+        kept = keep(client)
+        work("validate")
+        job = Job.objects.get(kind="export")
+        assert (job.state, job.reason, job.fault) == ("failed", STORAGE_FULL, "ours")
+        assert list((site / "work" / "snapshots").iterdir()) == []
+    assert keep(client).pk == kept.pk
+    work("validate")
+    assert all(read(client, kept, kind) for kind in ("csv", "parquet", "json"))
 
 
 @pytest.mark.django_db(transaction=True)
