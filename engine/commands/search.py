@@ -43,10 +43,10 @@ def run(options: argparse.Namespace) -> Outcome:
         open_data(options.data)
 
     from engine.console import Reporter
+    from engine.local_services import LocalServices
     from engine.result import Result
     from engine.search import SearchSpec
     from engine.search import run as run_search
-    from engine.services import LocalServices
 
     results: dict[str, Result] = {}
     with Reporter() as reporter:

@@ -9,7 +9,6 @@ compared by engine/estimators/bakeoff.py.
 
 from __future__ import annotations
 
-from engine import training  # noqa: F401  # first: one of its phases asks an estimator
 from engine.errors import BadSearch
 from engine.estimators.base import Estimator, Inputs
 from engine.estimators.batchnorm_loss import BatchnormLoss

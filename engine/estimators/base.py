@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
+import ultralytics
 from numpy.typing import NDArray
 from torch import nn
 
@@ -17,7 +19,7 @@ from devices.assignment import Assignment
 from engine import activations
 from engine.data import Split
 from engine.errors import BadSearch
-from engine.estimators.cache import ScoreCache, question
+from engine.estimators.cache import ScoreCache, fingerprint
 
 __all__ = ["Estimator", "Inputs", "Need", "Pause"]
 
@@ -116,7 +118,7 @@ class Estimator(ABC):
         self._check(net, assignments, inputs, seed)
         if not assignments:
             return []
-        asked = None if cache is None else question(self, net, inputs, seed=seed)
+        asked = None if cache is None else self._question(net, inputs, seed)
         known: dict[Assignment, float] = {}
         if cache is not None and asked is not None:
             known = cache.find(asked, assignments)
@@ -140,6 +142,19 @@ class Estimator(ABC):
         pause: Pause,
     ) -> Iterator[float]:
         """The scores in order, each as soon as it is known. The input has been checked."""
+
+    def _question(self, net: nn.Module, inputs: Inputs, seed: int) -> dict[str, Any]:
+        """Everything that decides a score but the assignment, as a JSON document."""
+        return {
+            "estimator": self.name,
+            "version": self.version,
+            "settings": asdict(self),
+            "seed": seed,
+            "net": fingerprint(net),
+            "inputs": inputs.identity(self.needs),
+            "torch": torch.__version__,
+            "ultralytics": ultralytics.__version__,
+        }
 
     def _check(
         self, net: nn.Module, assignments: Sequence[Assignment], inputs: Inputs, seed: int

@@ -6,21 +6,16 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-import ultralytics
 from torch import nn
 
 from devices.assignment import Assignment
 from engine import activations
 
-if TYPE_CHECKING:
-    from engine.estimators.base import Estimator, Inputs
-
-__all__ = ["ScoreCache", "fingerprint", "question"]
+__all__ = ["ScoreCache", "fingerprint"]
 
 
 class ScoreCache:
@@ -56,20 +51,6 @@ class ScoreCache:
         return (
             self._folder / asked["estimator"] / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
         )
-
-
-def question(estimator: Estimator, net: nn.Module, inputs: Inputs, *, seed: int) -> dict[str, Any]:
-    """Everything that decides a score but the assignment, as a JSON document."""
-    return {
-        "estimator": estimator.name,
-        "version": estimator.version,
-        "settings": asdict(estimator),
-        "seed": seed,
-        "net": fingerprint(net),
-        "inputs": inputs.identity(estimator.needs),
-        "torch": torch.__version__,
-        "ultralytics": ultralytics.__version__,
-    }
 
 
 def fingerprint(net: nn.Module) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from engine.remote.client import Document
+from engine.remote.connection import Document
 
 _NESTED = {"assignment", "files", "notes"}
 _INTERVALS = {"map_ci": "map50_95", "loss_ci": "loss", "ratio_ci": "latency_ratio"}

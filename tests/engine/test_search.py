@@ -15,9 +15,10 @@ from devices.assignment import Assignment
 from devices.errors import BadRequest
 from engine import search
 from engine.errors import BadSearch, Pending
+from engine.local_services import LocalServices
 from engine.result import Result
 from engine.search import SearchSpec
-from engine.services import Event, LocalServices
+from engine.services import Event
 from engine.training.spec import TrainingSpec
 
 TARGET = "npu-ethos-u55-128-int8"

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 TRAINER = """
 import sys, time
 from pathlib import Path
-from engine.services import LocalServices
+from engine.local_services import LocalServices
 from engine.training import TrainingSpec
 
 steps = open(sys.argv[3], "w", buffering=1)

@@ -88,7 +88,7 @@ def spec_of(search: Search) -> SearchSpec:
 
 def train(context: JobContext) -> None:
     """Run a training, resuming from its folder."""
-    from engine import training as engine
+    from engine.training import run as engine
     from engine.training.spec import TrainingSpec
     from webapp.searches.surroundings import TrainingSurroundings
 

@@ -6,9 +6,9 @@ import shutil
 import time
 from typing import Any
 
+from engine.local_services import LocalServices
 from engine.search import SearchSpec
 from engine.search import run as search
-from engine.services import LocalServices
 from tests.benchmarks.engine.testbed import SIZE, Bed
 from tests.benchmarks.numbers import Number
 

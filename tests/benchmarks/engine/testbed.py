@@ -14,7 +14,7 @@ from devices.runtimes.base import sha256
 from engine import data, export, loading, sites
 from engine.data import DataSet
 from engine.loading import Model
-from engine.services import LocalServices
+from engine.local_services import LocalServices
 from tests.benchmarks.rows import Rows
 from webapp.demo import checkpoint, molecules
 

@@ -12,8 +12,8 @@ import pytest
 from devices.assignment import Assignment
 from devices.protocol import MeasureJob, MeasureResult
 from engine.costs import CostTable, get
+from engine.local_services import LocalServices
 from engine.search import SearchSpec
-from engine.services import LocalServices
 from engine.stages import accuracy, candidates
 from engine.stages.context import Context
 from engine.stages.store import StageStore

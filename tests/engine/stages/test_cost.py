@@ -10,9 +10,9 @@ import pytest
 from engine import search
 from engine.costs import COST_MODELS
 from engine.errors import BadSearch
+from engine.local_services import LocalServices
 from engine.result import Result
 from engine.search import SearchSpec
-from engine.services import LocalServices
 
 
 def study(upload: Path, folder: Path, **options: Any) -> Result:

@@ -10,11 +10,11 @@ import pytest
 from devices.assignment import Assignment
 from engine import search
 from engine.data import DataSet
+from engine.local_services import LocalServices
 from engine.onnx_distortion import OutputDistortion
 from engine.report import arms_table
 from engine.result import Result
 from engine.search import SearchSpec
-from engine.services import LocalServices
 from tests.engine.stages.conftest import SIDE
 
 

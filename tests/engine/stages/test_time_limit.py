@@ -9,9 +9,9 @@ import pytest
 
 from engine import search
 from engine.errors import BadSearch
+from engine.local_services import LocalServices
 from engine.result import Result
 from engine.search import SearchSpec
-from engine.services import LocalServices
 
 
 def test_it_is_resumed_with_a_longer_limit(upload: Path, tmp_path: Path) -> None:

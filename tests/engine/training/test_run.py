@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from engine.errors import BadSearch, Cancelled
-from engine.services import LocalServices
-from engine.training import TrainingSettings, TrainingSpec, run
-from engine.training.run import TEACHER_WITHIN, WEIGHTS, read_summary
+from engine.local_services import LocalServices
+from engine.training import TrainingSettings, TrainingSpec
+from engine.training.run import TEACHER_WITHIN, WEIGHTS, read_summary, run
 from engine.training.spec import Phase
 from tests.engine.models import WithNet
 
