@@ -685,6 +685,8 @@ def populate() -> None:
     done = SearchRequest.objects.exclude(pk=live.pk).latest("created")
     steered = request(alice, cat, data, name="Gryphon", target_ids=["cpu-openvino-fp32"])
     running_search(steered, "cpu-openvino-fp32", cpu)
+    watched = request(alice, cat, data, name="White Rabbit", target_ids=["cpu-openvino-fp32"])
+    running_search(watched, "cpu-openvino-fp32", cpu)
     crossed, other = compared(alice, cat, data, cpu, npu)
     gone = request(alice, cat, data, name="Knave of Hearts", target_ids=["cpu-ncnn-fp32"])
     withdrawn = finished_search(gone, "cpu-ncnn-fp32", cpu, seed=50)[1][0]
@@ -702,6 +704,7 @@ def populate() -> None:
                 "data_set": data.pk,
                 "running": live.pk,
                 "steered": steered.pk,
+                "watched": watched.pk,
                 "finished": done.pk,
                 "snapshot": kept.pk,
                 "webhook": told.pk,

@@ -28,7 +28,7 @@ def test_a_live_page_says_when_the_site_is_out_of_reach(
     context = chromium.new_context(base_url=site.url)
     answer_for_cdn(context, libraries)
     page = context.new_page()
-    page.goto(f"/searches/{site.ids['running']}/")
+    page.goto(f"/searches/{site.ids['watched']}/")
     said = page.get_by_text("The site cannot be reached")
     live = re.compile(r"/live/$")
     page.route(live, lambda route: route.abort())
