@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -30,8 +30,10 @@ class PrivateEngine:
     """
 
     def __init__(self) -> None:
-        # Below /tmp itself: the path of a socket may have 107 bytes.
-        self._folder = Path(tempfile.mkdtemp(prefix="actnas-engine-", dir="/tmp"))
+        # Below /tmp itself: the path of a socket may have 107 bytes. And no "_", which containerd
+        # takes in no namespace behind a "-".
+        self._folder = Path("/tmp", f"actnas-engine-{secrets.token_hex(4)}")
+        self._folder.mkdir(mode=0o700)
         self._process: subprocess.Popen[bytes] | None = None
         self.socket = self._folder / "engine.sock"
 
