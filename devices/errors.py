@@ -5,6 +5,16 @@ Whom a failed job is addressed to follows from the class: who sent it, or who ru
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what led to it, the nearest first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
 
 class DeviceError(Exception):
     """Something on this floor could not be done; ``str()`` is fit to be shown to a user."""

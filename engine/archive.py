@@ -39,6 +39,8 @@ def unpack(path: Path, out: Path, *, max_bytes: int = MAX_BYTES) -> None:
                 _extract(archive, entry, out / entry.filename)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise BadDataSet(f"{path.name} is no zip file or is damaged: {error}") from None
+    except UnicodeDecodeError:  # a name that says it is UTF-8, in the directory or before the entry
+        raise BadDataSet(f"{path.name} is damaged: names of its entries are not UTF-8") from None
     except NotImplementedError as error:  # a compression method that Python has not
         raise BadDataSet(f"{path.name} cannot be unpacked: {error}; use deflate") from None
 
@@ -74,6 +76,8 @@ def _checked(archive: zipfile.ZipFile, name: str, max_bytes: int) -> list[zipfil
 def _check_name(entry: zipfile.ZipInfo, shown: str) -> None:
     # zipfile cuts a name at a zero byte and turns backslashes on Windows only
     raw = entry.orig_filename
+    if raw in ("", "."):
+        raise BadDataSet(f"{shown} has no name; names must be plain relative paths")
     parts = raw.split("/")
     if "\0" in raw or "\\" in raw or raw.startswith("/") or ":" in parts[0] or ".." in parts:
         raise BadDataSet(f"{shown} leads out of the archive; names must be plain relative paths")

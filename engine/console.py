@@ -18,6 +18,12 @@ from engine.services import Event
 
 PLAIN_STEP = 0.25  # a plain line at every quarter of a thing ...
 PLAIN_EVERY_S = 10.0  # ... and after so long, where there is something new to say
+WIDE = 150  # columns of a table that goes into a file or a pipe
+
+
+def for_tables() -> Console:
+    """Stdout, as wide as tables want it where no terminal says how wide it is."""
+    return Console(width=None if sys.stdout.isatty() else WIDE)
 
 
 class Reporter:

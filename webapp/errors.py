@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import errno
 
+from devices.errors import causes
+
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 STORAGE_FULL = "the storage of the site is full; try again when there is room"
 
 
 def is_storage_full(error: BaseException) -> bool:
     """Whether the error, or what led to it, is that no byte more could be written."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+    return any(isinstance(one, OSError) and one.errno in _NO_SPACE for one in causes(error))
 
 
 class Refused(Exception):

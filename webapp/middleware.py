@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 
 from webapp import logs
-from webapp.ui import cdn
+from webapp.ui import cdn, theme
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ class RequestLogMiddleware:
 
 
 def policy() -> str:
-    """The Content-Security-Policy: our own files, the CDN files that pages name, nothing inline.
+    """The Content-Security-Policy: our own files, the CDN files that pages name, nothing inline
+    but the theme's script.
 
     Whole addresses, because a CDN that mirrors npm serves everybody's code.
     """
@@ -72,7 +73,7 @@ def policy() -> str:
     return "; ".join(
         (
             "default-src 'self'",
-            f"script-src 'self'{outside}",
+            f"script-src 'self' {theme.SOURCE}{outside}",
             "style-src 'self'",
             "img-src 'self' data:",
             "connect-src 'self'",

@@ -203,6 +203,8 @@ FOLDERS = VAR / "work"
 COPIES_DAYS = env.number("ACTNAS_COPIES_DAYS", 14)  # for which an unused copy is kept
 # Between two looks of an agent at all stored files; what belongs to nothing at two of them goes.
 SWEEP_FILES_S = env.number("ACTNAS_SWEEP_FILES_S", 3600)
+# For how long a first page of the leaderboard stays as it was made; 0: every one is made anew.
+KEEP_PAGES_S = env.number("ACTNAS_KEEP_PAGES_S", 60)
 ARTEFACTS = VAR / "artefacts"  # converted models, by content
 # A device process that uses no processor time for so long hangs and is ended.
 DEVICE_STALL_S = env.number("ACTNAS_DEVICE_STALL_S", 60)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devices.errors import BadRequest, DeviceNotReady
+from devices.errors import BadRequest, DeviceNotReady, causes
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -172,9 +172,7 @@ class Engine:
 def cause_of(error: BaseException) -> str:
     """What is behind an error of the client, in a few words: those of the system where it said."""
     told = str(error)
-    deeper: BaseException | None = error
-    while deeper is not None:
-        if isinstance(deeper, OSError) and deeper.strerror:
-            told = deeper.strerror
-        deeper = deeper.__cause__ or deeper.__context__
+    for cause in causes(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            told = cause.strerror
     return " ".join(told.split())[:200]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 _TIMES = {"created", "last_used", "switched_off"}
-WIDE = 150  # columns of a table that goes into a file or a pipe
 
 # What `list` lists -> the columns that it shows.
 LISTS: dict[str, tuple[str, ...]] = {
@@ -129,14 +127,14 @@ def _quotas(client: Client, options: argparse.Namespace) -> Outcome:
 
 
 def _table(columns: tuple[str, ...], rows: list[Document]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from engine.console import for_tables
 
     table = Table(*columns)
     for row in rows:
         table.add_row(*(_cell(row[column]) for column in columns))
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
-    console.print(table if rows else "none", markup=False)
+    for_tables().print(table if rows else "none", markup=False)
 
 
 def _local(row: Document) -> Document:

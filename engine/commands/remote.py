@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,12 +188,10 @@ def _leaderboard(client: Client, options: argparse.Namespace) -> Outcome:
         getattr(of_entries(entries), writers[options.out.suffix])(options.out, index=False)
 
     def show() -> None:
-        from rich.console import Console
-
+        from engine.console import for_tables
         from engine.remote.table import leaderboard
 
-        wide = None if sys.stdout.isatty() else own.WIDE
-        Console(width=wide).print(leaderboard(entries))
+        for_tables().print(leaderboard(entries))
 
     return {"schema": "actnas.leaderboard/1", "entries": entries}, show
 

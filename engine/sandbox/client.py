@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from engine.errors import EngineError, one_line
 from engine.sandbox.task import Request
 from engine.uploads import KINDS, DataSetFacts, ModelFacts
 
-__all__ = ["CheckLost", "Checked", "Server", "ServerGone", "Usage", "verdict"]
+__all__ = ["CheckLost", "Checked", "Server", "ServerGone", "Usage", "objects", "verdict"]
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_ANSWER = 16 * 2**20
@@ -231,10 +231,15 @@ def _lines(
         if size > MAX_ANSWER:
             raise EngineError(f"the check of {request.file} does not stop talking")
         *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            with suppress(ValueError):
-                found = json.loads(line)
-                if isinstance(found, dict):
-                    yield found
+        yield from objects(whole)
         if not chunk:
             return
+
+
+def objects(lines: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
+    """The JSON objects among the lines; others are nobody's answer."""
+    for line in lines:
+        with suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict):
+                yield found

@@ -6,13 +6,10 @@ of it is believed. What it is held by is looked at before anything is sent, as w
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import devices
 from devices import frames
@@ -23,8 +20,16 @@ from devices.transports.containers import Setup
 from devices.transports.conversation import Conversation
 from devices.transports.outcome import Said
 from engine.errors import EngineError
-from engine.sandbox.client import MAX_ANSWER, Checked, CheckLost, Progress, Waiting, verdict
-from engine.sandbox.task import INPUT, OUTPUT, PICTURES, Request
+from engine.sandbox.client import (
+    MAX_ANSWER,
+    Checked,
+    CheckLost,
+    Progress,
+    Waiting,
+    objects,
+    verdict,
+)
+from engine.sandbox.task import INPUT, OUTPUT, PICTURES, Request, needs_memory
 from engine.uploads import KINDS
 
 if TYPE_CHECKING:
@@ -103,7 +108,9 @@ class Containers:
             with containers.confined(client, setup, image, timeout_s=most_s) as container:
                 said = _converse(client, container, request, limits, timeout_s, while_waiting)
                 try:
-                    found = verdict(request, _lines(said), progress or (lambda share, text: None))
+                    found = verdict(
+                        request, objects(said.split(b"\n")), progress or (lambda share, text: None)
+                    )
                 except CheckLost:
                     if containers.ended(container)["OOMKilled"]:
                         raise _too_little(request) from None
@@ -218,14 +225,5 @@ def _not_kept(error: OSError) -> MeasurementFailed:
     return MeasurementFailed(f"what the upload unpacks to cannot be kept: {error.strerror}")
 
 
-def _lines(said: bytes) -> Iterator[Mapping[str, Any]]:
-    for line in said.split(b"\n"):
-        with suppress(ValueError):
-            found = json.loads(line)
-            if isinstance(found, dict):
-                yield found
-
-
 def _too_little(request: Request) -> Exception:
-    most = request.limits.memory_mib
-    return KINDS[request.kind](f"{request.file} needs more than {most} MiB of memory to be checked")
+    return KINDS[request.kind](needs_memory(request))

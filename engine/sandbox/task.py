@@ -18,12 +18,12 @@ from typing import IO, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from devices.errors import BadRequest, Unsupported
+from devices.errors import BadRequest, Unsupported, causes
 from engine import uploads
 from engine.errors import UserError
 from engine.sandbox.confine import Limits, confine
 
-__all__ = ["INPUT", "OUTPUT", "PICTURES", "Request", "run"]
+__all__ = ["INPUT", "OUTPUT", "PICTURES", "Request", "needs_memory", "run"]
 
 _NO_MEMORY = re.compile(
     r"bad_alloc|(can't|cannot|unable to) allocate|(out of|enough) memory|create a primitive", re.I
@@ -75,15 +75,18 @@ def _facts(request: Request) -> BaseModel:
 
 def _too_little(error: BaseException, request: Request) -> str | None:
     """What to say if ``error`` comes from the limit of memory, or of a container's files."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         if isinstance(cause, MemoryError) or _NO_MEMORY.search(str(cause)):
-            most = request.limits.memory_mib
-            return f"{request.file} needs more than {most} MiB of memory to be checked"
+            return needs_memory(request)
         full = isinstance(cause, OSError) and cause.errno == errno.ENOSPC
         if full and request.confined:  # else the machine's own disk is full, which is our fault
             room = os.statvfs(request.box / WORK)
             most = room.f_blocks * room.f_frsize // 2**20
             return f"{request.file} needs more than {most} MiB of room to be unpacked and checked"
-        cause = cause.__cause__ or cause.__context__
     return None
+
+
+def needs_memory(request: Request) -> str:
+    """What is said of an upload that takes too much of it."""
+    most = request.limits.memory_mib
+    return f"{request.file} needs more than {most} MiB of memory to be checked"

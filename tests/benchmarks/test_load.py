@@ -35,6 +35,7 @@ def test_first_come_first_served_is_not_called_fair() -> None:
     unfair = queue._fairness(fifo, hog=hog, late={late})
     good = queue._fairness(fair, hog=hog, late={late})
     assert unfair["jain_worst_queue"] < 0.8 < good["jain_worst_queue"]
+    assert (unfair["turns_apart"], good["turns_apart"]) == (19, 1)
     assert (unfair["starved"], good["starved"]) == (1, 0)
 
 
@@ -42,6 +43,17 @@ def test_quantiles_come_with_an_interval_that_holds_them() -> None:
     values = [float(n) for n in range(1, 1001)]
     low, high = clients.quantile_interval(values, 0.95)
     assert low < clients.quantile(values, 0.95) == 950.0 < high
+
+
+def test_windows_are_pooled_and_told_apart() -> None:
+    quick = clients.Window([10.0] * 99 + [20.0], [], 2**20, 1.0, 0.5, 0.1)
+    slow = clients.Window([50.0] * 100, ["/: 500"], 2**20, 1.0, 1.5, 1.1)
+    found = clients.pooled([quick, slow])
+    assert found["requests"] == 200
+    assert found["percentiles_ms"][50] == 20.0
+    assert found["p95_of_each_window_ms"] == [10.0, 50.0]
+    assert (found["requests_s"], found["cpu_ms_a_request"]) == (100.0, 10.0)
+    assert found["failed"] == ["/: 500"]
 
 
 def test_the_scaling_page_says_what_was_not_measured(tmp_path: Path) -> None:

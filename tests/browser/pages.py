@@ -87,6 +87,7 @@ NO_PAGES = {
     "api/v1/openapi.json": "for machines",
     "source": "a download",
     "entries.<str:kind>": "a download",
+    "points.json": "what a chart draws",
     "snapshots/": "takes a form",
     "snapshots/<str:snapshot_id>/files/": "part of a page",
     "snapshots/<str:snapshot_id>/entries.<str:kind>": "a download",

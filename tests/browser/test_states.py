@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import Site, answer_for_cdn, sign_in
 from tests.browser.pages import PAGES, names_of
+from webapp.ui import cdn
 
 pytestmark = pytest.mark.browser
 
@@ -36,6 +37,17 @@ def test_a_live_page_says_when_the_site_is_out_of_reach(
     expect(said).to_have_count(1)
     page.unroute(live)
     expect(said).to_have_count(0)
+    context.close()
+
+
+def test_a_page_says_that_its_chart_cannot_be_had(chromium: Browser, site: Site) -> None:
+    """The library's server is out of reach; the table stands."""
+    context = chromium.new_context(base_url=site.url)
+    page = context.new_page()
+    page.route(cdn.FILES["chart.js"].url(cdn.DEFAULT_BASE), lambda route: route.abort())
+    page.goto("/?target=cpu-openvino-fp32")
+    expect(page.get_by_text("The chart cannot be loaded")).to_be_visible()
+    expect(page.get_by_role("row").nth(1)).to_be_visible()
     context.close()
 
 

@@ -7,6 +7,7 @@ import tarfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -94,3 +95,18 @@ def left(engine: docker.DockerClient, setup: Setup) -> list[str]:
     """The ids of the site's containers."""
     ours = {"label": f"actnas.site={setup.site}"}
     return [found.id for found in engine.containers.list(all=True, filters=ours)]
+
+
+def held(attrs: dict[str, Any], *, memory_mib: int, pids: int, scratch_mib: int) -> None:
+    """Every limit of a container that runs on CPU 0, as inspect shows it."""
+    host = attrs["HostConfig"]
+    assert attrs["State"]["Running"]
+    assert attrs["Config"]["User"] == "65534:65534"
+    assert (host["NetworkMode"], host["ReadonlyRootfs"], host["Init"]) == ("none", True, True)
+    assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], None)
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert (host["Memory"], host["MemorySwap"]) == (memory_mib * 2**20, memory_mib * 2**20)
+    assert (host["CpusetCpus"], host["PidsLimit"]) == ("0", pids)
+    assert host["Tmpfs"] == {"/tmp": f"rw,nosuid,nodev,noexec,size={scratch_mib}m"}
+    assert (host["Privileged"], host["Binds"], attrs["Mounts"]) == (False, None, [])
+    assert host["LogConfig"]["Type"] == "none"

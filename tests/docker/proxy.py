@@ -1,7 +1,6 @@
-"""``python -m tests.docker.proxy SOCKET`` or ``PORT TLS_FOLDER``: another way to the engine here.
+"""``python -m tests.docker.proxy PORT TLS_FOLDER``: another way to the engine here.
 
-Something between an engine and its clients that can be killed, or that speaks TLS and asks for a
-certificate, as a remote engine does. Prints a line once it listens.
+It speaks TLS and asks for a certificate, as a remote engine does. Prints a line once it listens.
 """
 
 from __future__ import annotations
@@ -29,15 +28,12 @@ async def _serve(reader: StreamReader, writer: StreamWriter) -> None:
     await asyncio.gather(_pump(reader, forth), _pump(back, writer))
 
 
-async def main(place: str, tls: str | None = None) -> None:
-    if tls is None:
-        server = await asyncio.start_unix_server(_serve, place)
-    else:
-        folder = Path(tls)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.pem")
-        context.load_cert_chain(folder / "server-cert.pem", folder / "server-key.pem")
-        context.verify_mode = ssl.CERT_REQUIRED
-        server = await asyncio.start_server(_serve, "127.0.0.1", int(place), ssl=context)
+async def main(port: str, tls: str) -> None:
+    folder = Path(tls)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.pem")
+    context.load_cert_chain(folder / "server-cert.pem", folder / "server-key.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    server = await asyncio.start_server(_serve, "127.0.0.1", int(port), ssl=context)
     print(server.sockets[0].getsockname(), flush=True)
     await server.serve_forever()
 

@@ -20,6 +20,7 @@ import devices
 from engine.remote import Client
 from tests import machine
 from tests.conftest import ROOT
+from tests.docker.site_images import build
 
 COMPOSE = ROOT / "docker" / "compose.yaml"
 NPU = "npu-ethos-u55-128-int8"
@@ -72,19 +73,7 @@ class Composed:
 @pytest.fixture(scope="module")
 def images(engine: docker.DockerClient) -> None:
     """The four images, built with the layers of earlier builds."""
-    done = subprocess.run(
-        [str(ROOT / "docker" / "build.sh"), *NAMES],
-        env={
-            **os.environ,
-            "ACTNAS_BASE_IMAGE": machine.BASE_IMAGE,
-            "ACTNAS_BUILD_NETWORK": "host",
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    build(*NAMES)
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,7 @@ def _answers(place: str) -> bool:
         return False
 
 
-@pytest.mark.docker
+@pytest.mark.docker  # .ci/run installs the registry, and lets no docker test be skipped
 @pytest.mark.skipif(
     shutil.which("docker-registry") is None, reason="apt-get install docker-registry"
 )

@@ -14,7 +14,7 @@ from devices.protocol import MeasureJob
 from devices.transports import docker as transport
 from devices.transports.containers import USER, Setup, stated
 from tests.devices import jobs
-from tests.docker.conftest import left
+from tests.docker.conftest import held, left
 from tests.docker.test_transport import ENDLESS
 
 pytestmark = pytest.mark.docker
@@ -51,17 +51,7 @@ def test_inspect_of_a_running_container_shows_every_limit(
     with pytest.raises(Exception, match="cancelled"):
         transport.run(job, setup=setup, timeout_s=60, progress=look, cancelled=measures.is_set)
     (attrs,) = seen
-    host = attrs["HostConfig"]
-    assert attrs["State"]["Running"]
-    assert attrs["Config"]["User"] == "65534:65534"
-    assert (host["NetworkMode"], host["ReadonlyRootfs"], host["Init"]) == ("none", True, True)
-    assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], None)
-    assert host["SecurityOpt"] == ["no-new-privileges"]
-    assert (host["Memory"], host["MemorySwap"]) == (1024 * 2**20, 1024 * 2**20)
-    assert (host["CpusetCpus"], host["PidsLimit"]) == ("0", 256)
-    assert host["Tmpfs"] == {"/tmp": "rw,nosuid,nodev,noexec,size=512m"}
-    assert (host["Privileged"], host["Binds"], attrs["Mounts"]) == (False, None, [])
-    assert host["LogConfig"]["Type"] == "none"
+    held(attrs, memory_mib=1024, pids=256, scratch_mib=512)
 
 
 def test_a_container_with_every_limit_lacks_none(

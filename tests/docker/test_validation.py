@@ -31,7 +31,7 @@ from engine.sandbox.container import Containers, limits_for
 from engine.sandbox.task import Request
 from tests.conftest import ROOT
 from tests.docker import validation
-from tests.docker.conftest import Build, left
+from tests.docker.conftest import Build, held, left
 from tests.hostile import images, labels, onnx_files, pickles, yamls, zips
 from tests.hostile.case import Case
 from tests.hostile.pickles import endless_hash
@@ -312,17 +312,7 @@ def test_inspect_of_a_running_container_shows_every_limit_and_its_death_is_worth
     (attrs,) = seen
     limits = limits_for(asked, 1, cpuset="0")
     assert (limits.memory_mib, limits.scratch_mib, limits.pids) == (4096 + 1024 + 1024, 1024, 64)
-    host = attrs["HostConfig"]
-    assert attrs["State"]["Running"]
-    assert attrs["Config"]["User"] == "65534:65534"
-    assert (host["NetworkMode"], host["ReadonlyRootfs"], host["Init"]) == ("none", True, True)
-    assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], None)
-    assert host["SecurityOpt"] == ["no-new-privileges"]
-    assert (host["Memory"], host["MemorySwap"]) == (limits.memory_mib * 2**20,) * 2
-    assert (host["CpusetCpus"], host["PidsLimit"]) == ("0", 64)
-    assert host["Tmpfs"] == {"/tmp": "rw,nosuid,nodev,noexec,size=1024m"}
-    assert (host["Privileged"], host["Binds"], attrs["Mounts"]) == (False, None, [])
-    assert host["LogConfig"]["Type"] == "none"
+    held(attrs, memory_mib=4096 + 1024 + 1024, pids=64, scratch_mib=1024)
     assert containers.stated(attrs, limits) == []
 
 

@@ -23,10 +23,11 @@ def archive(content: bytes, *more: tuple[str, bytes], prefix: bytes = b"", **opt
     """A file laid out like torch.save's."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", **options) as target:
-        target.writestr("it/data.pkl", content)
-        target.writestr("it/version", "3\n")
-        for name, data in more:
-            target.writestr(name, data)
+        for name, data in (("it/data.pkl", content), ("it/version", b"3\n"), *more):
+            entry = zipfile.ZipInfo(name)  # without the time of day: fuzzing begins with it
+            entry.compress_type = target.compression
+            entry.external_attr = 0o600 << 16
+            target.writestr(entry, data)
     return prefix + buffer.getvalue()
 
 

@@ -38,10 +38,14 @@ def good() -> Files:
 
 
 def pack(files: Files) -> bytes:
+    """The same bytes at any time of day: fuzzing begins with them."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target:
         for name, content in files.items():
-            target.writestr(name, content)
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o600 << 16
+            target.writestr(entry, content)
     return buffer.getvalue()
 
 

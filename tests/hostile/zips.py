@@ -27,6 +27,17 @@ def named(name: str) -> Make:
     return with_entry(lambda target: target.writestr(name, b"x"))
 
 
+class _Nameless(zipfile.ZipInfo):
+    def is_dir(self) -> bool:  # zipfile's own looks at the name's last letter
+        return False
+
+
+def nameless(target: zipfile.ZipFile) -> None:
+    entry = _Nameless("x")
+    entry.filename = ""
+    target.writestr(entry, b"x")
+
+
 def raw_name(stored: bytes, real: bytes) -> Make:
     """``stored`` is written as ``real``, which has the same length; zipfile would clean it."""
     return lambda canary: with_entry(lambda t: t.writestr(stored.decode(), b"x"))(canary).replace(
@@ -138,6 +149,13 @@ CASES = [
     case("slip-drive", OUT, named("C:/slipped.txt")),
     case("slip-backslash", OUT, raw_name(b"aa!!!slipped.txt", b"..\\..\\slippe.txt")),
     case("slip-nul", OUT, raw_name(b"images/a!b.png", b"images/a\0b.png")),
+    case("name-empty", "has no name", with_entry(nameless)),
+    case("name-dot", "has no name", named(".")),
+    case(
+        "name-not-utf8",
+        "names of its entries are not UTF-8",
+        raw_name("images/\u00e9.png".encode(), b"images/\x90\xa9.png"),
+    ),
     case("link", "is a link or device", mode(stat.S_IFLNK, b"/etc/passwd"), sample=True),
     case("link-up", "is a link or device", mode(stat.S_IFLNK, b"../../../..")),
     case("device", "is a link or device", mode(stat.S_IFCHR, b"")),

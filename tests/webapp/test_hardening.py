@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -64,7 +67,19 @@ def test_every_answer_has_its_headers(client: Client, people: People) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff", path
         assert headers["X-Frame-Options"] == "DENY", path
         assert headers["Referrer-Policy"] == "same-origin", path
-        assert headers["Cross-Origin-Opener-Policy"] == "same-origin", path
+        shared = "unsafe-none" if path == "/" else "same-origin"  # one page for all visitors
+        assert headers["Cross-Origin-Opener-Policy"] == shared, path
+    client.force_login(people.owner)
+    assert client.get("/").headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_the_policy_knows_the_one_script_in_the_page(client: Client, people: People) -> None:
+    answer = client.get("/")
+    scripts = re.findall(r"<script>(.*?)</script>", answer.content.decode(), re.DOTALL)
+    hashes = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    policy = answer.headers["Content-Security-Policy"]
+    assert re.findall(r"'sha256-([^']+)'", policy) == hashes
+    assert len(hashes) == 1
 
 
 def test_https_is_kept_and_cookies_stay_inside(

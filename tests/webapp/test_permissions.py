@@ -39,6 +39,7 @@ GETS: dict[str, tuple[int, ...]] = {
     "metrics": NOWHERE,  # for an administrator's token, or by a setting
     "source": EVERYBODY,
     "entries.<str:kind>": EVERYBODY,
+    "points.json": EVERYBODY,
     "snapshots/": POST_ONLY,
     "snapshots/<str:snapshot_id>/": EVERYBODY,  # of public entries
     "snapshots/<str:snapshot_id>/files/": EVERYBODY,

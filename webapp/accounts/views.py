@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from webapp.accounts import addresses, quotas, services
 from webapp.accounts.forms import DeleteForm, MailForm, SignUpForm, TokenForm
+from webapp.catalog import contained
 from webapp.errors import Refused
 from webapp.ui.people import signed_in
 
@@ -38,8 +39,8 @@ class SignIn(LoginView):
 def sign_up(request: HttpRequest) -> HttpResponse:
     """A new account, signed in at once; where sign-up is closed, why."""
     if not settings.SIGN_UP:
-        contained = {"uploads_contained": bool(settings.VALIDATION_IMAGE)}
-        return render(request, "accounts/sign_up_closed.html", contained, status=403)
+        known = {"uploads_contained": contained.configured()}
+        return render(request, "accounts/sign_up_closed.html", known, status=403)
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = form.save()

@@ -54,13 +54,10 @@ def checked(
             is no way to read it now.
     """
     with scratch.box(context.job.worker) as box:
-        limit_s = context.job.limit_s - _LEFT_S
+        limit_s, ask = context.job.limit_s - _LEFT_S, _ask
         if contained.configured():
-            limit_s -= round(contained.PATIENCE_S + START_S)
-        request = prepared(box, kind, source, limit_s=limit_s)
-        found = (
-            contained.ask(request, context) if contained.configured() else _ask(request, context)
-        )
+            limit_s, ask = limit_s - round(contained.PATIENCE_S + START_S), contained.ask
+        found = ask(prepared(box, kind, source, limit_s=limit_s), context)
         log.info(
             "%s read: %s; %.0f MiB, %.1f s",
             source.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 30.0  # a check waits so long for its engine, then the job is queued again
-_ASK_S = 2.0
 
 
 def configured() -> bool:
@@ -60,20 +58,17 @@ def ask(request: Request, context: JobContext) -> Checked:
         devices.errors.DeviceNotReady: after half a minute of that; the job is to be queued again.
             Else as :meth:`engine.sandbox.container.Containers.check`.
     """
-    containers, end = reader(owner=this_process()), time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return containers.check(
-                request,
-                timeout_s=float(request.limits.cpu_s),
-                while_waiting=context.check,
-                progress=context.progress,
-            )
-        except DeviceNotReady as error:
-            if time.monotonic() > end:
-                raise
-            context.progress(0.0, f"waits: {error}")
-            context.pause(_ASK_S)
+    containers = reader(owner=this_process())
+
+    def once() -> Checked:
+        return containers.check(
+            request,
+            timeout_s=float(request.limits.cpu_s),
+            while_waiting=context.check,
+            progress=context.progress,
+        )
+
+    return context.patiently(once, seconds=PATIENCE_S, told=lambda error: f"waits: {error}")
 
 
 def tending() -> Callable[[], None]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 def every(seconds: float, chore: Callable[[], None]) -> Callable[[], None]:
     """What may be called often, and does ``chore`` once in ``seconds``.
 
-    On a thread of its own: an engine that is away must not hold the agent up.
+    On a thread of its own: an engine or a storage that is away must not hold the agent up.
     """
     last, thread = -seconds, threading.Thread()
 

@@ -11,18 +11,23 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
+from typing import TypeVar
 
 from django import db
 from django.db import connection
 from django.utils import timezone
 
+from devices.errors import DeviceNotReady
 from engine.errors import Cancelled
 from webapp.jobs.choices import State
 from webapp.jobs.models import Job
 
 log = logging.getLogger(__name__)
 
+Done = TypeVar("Done")
+
 BEAT_S = 2.0
+_ASK_S = 2.0  # between two tries of what cannot be had yet
 GRACE_S = 20.0  # a handler that does not stop so long after it lost its job is killed
 
 
@@ -67,6 +72,26 @@ class JobContext:
         """Wait; ends early with engine.errors.Cancelled once the job is not ours any more."""
         self._lost.wait(seconds)
         self.check()
+
+    def patiently(
+        self, once: Callable[[], Done], *, seconds: float, told: Callable[[DeviceNotReady], str]
+    ) -> Done:
+        """What ``once()`` returns. While it cannot be had this asks again, and says ``told``.
+
+        Raises:
+            devices.errors.DeviceNotReady: after ``seconds`` of that; the job is to be queued again.
+            engine.errors.Cancelled: the job is not ours any more. Whatever else ``once`` raises.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return once()
+            except DeviceNotReady as error:
+                message = told(error)
+                if time.monotonic() > end:
+                    raise
+                self.progress(0.0, message)
+                self.pause(_ASK_S)
 
     def on_beat(self, function: Callable[[], None]) -> None:
         """Call ``function`` with every heartbeat, in the heartbeat's thread."""

@@ -22,6 +22,7 @@ from devices.errors import (
     MeasurementFailed,
     OutOfMemory,
     Unsupported,
+    causes,
 )
 from engine.errors import Cancelled, Pending, UserError
 from webapp import logs
@@ -119,11 +120,8 @@ def _reason(error: Exception) -> str:
     """What strangers may read of an error that nobody expected."""
     if is_storage_full(error):
         return STORAGE_FULL
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, MemoryError):
-            return "the worker ran out of memory"
-        cause = cause.__cause__ or cause.__context__
+    if any(isinstance(one, MemoryError) for one in causes(error)):
+        return "the worker ran out of memory"
     return f"internal error: {type(error).__name__}"
 
 

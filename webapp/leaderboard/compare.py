@@ -42,7 +42,7 @@ class Column:
 
     @cached_property
     def row(self) -> Row:
-        return Row(self.entry)
+        return Row(self.entry, self.entry.owner.username)
 
     @cached_property
     def evidence(self) -> Evidence:

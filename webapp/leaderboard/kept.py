@@ -1,4 +1,5 @@
-"""First pages of the leaderboard, kept in Redis as they were sent to the last visitor.
+"""First pages of the leaderboard, kept in Redis: whole as visitors get them, and what is the same
+for everybody by itself, the list and the scatter's points.
 
 A page's name holds the state of all rankings, so that no page outlives a publication, a withdrawal
 or a deletion, and nobody has to remember which pages those change. What else stands on a page (how
@@ -25,31 +26,47 @@ from webapp.leaderboard.selection import Selection
 
 log = logging.getLogger(__name__)
 
-KEEP_S = 60
-_PREFIX = "actnas-page:"
-
 
 def name(request: HttpRequest, selection: Selection, *, state: int) -> str | None:
-    """What this page is kept under; None where it is made for this visitor or this search alone.
+    """What this page is kept under; None where it is made for this search alone.
 
     ``state`` is that of the rankings in ``selection``. Only what the page itself offers has a name:
     nobody can fill Redis with made-up addresses.
     """
-    personal = {settings.SESSION_COOKIE_NAME, CookieStorage.cookie_name} & request.COOKIES.keys()
-    deep = {"after", "before"} & request.GET.keys()
-    if personal or deep or selection.text or selection.model:
+    if selection.text or selection.model or not settings.KEEP_PAGES_S:
         return None
     if selection.family and selection.family not in selection.families():
         return None
+    # A kept page's links repeat its address: one that says more, or otherwise, is not for others.
+    offered = selection.offered()
+    if any(values not in ([offered.get(name)], [""]) for name, values in request.GET.lists()):
+        return None
     ranking = selection.ranking.pk if selection.ranking else ""
     told = (state, ranking, selection.family, selection.precision, selection.met, selection.sort)
-    return _PREFIX + hashlib.sha256(repr(told).encode()).hexdigest()[:32]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
+
+
+def part(name: str | None, make: Callable[[], str], *, kind: str) -> str:
+    """The ``kind`` of thing kept under ``name``, else what ``make()`` returns: nobody's own."""
+    key = None if name is None else f"actnas-{kind}:{name}"
+    body = None if key is None else _get(key)
+    if body is not None:
+        return gzip.decompress(body).decode()
+    text = make()
+    if key is not None:
+        _put(key, gzip.compress(text.encode(), compresslevel=1, mtime=0))
+    return text
 
 
 def page(
-    key: str | None, make: Callable[[], HttpResponse], *, request: HttpRequest
+    name: str | None, make: Callable[[], HttpResponse], *, request: HttpRequest
 ) -> HttpResponse:
-    """The page kept under ``key``, else what ``make()`` returns; without Redis it is made anew."""
+    """The page kept under ``name``, else what ``make()`` returns; without Redis it is made anew.
+
+    A reader who is signed in, or to whom something is to be said, gets a page of their own.
+    """
+    personal = {settings.SESSION_COOKIE_NAME, CookieStorage.cookie_name} & request.COOKIES.keys()
+    key = None if name is None or personal else f"actnas-page:{name}"
     takes_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
     body = None if key is None else _get(key)
     if body is not None:
@@ -63,6 +80,10 @@ def page(
             answer.content = body or _packed_once(answer.content)
     if takes_gzip:
         answer.headers["Content-Encoding"] = "gzip"
+    if key is not None:
+        # Nothing on it is a person's. A page that may not share its opener's process makes the
+        # browser start another one, which is a fifth of a visitor's first render.
+        answer.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
     patch_vary_headers(answer, ["Accept-Encoding", "Cookie"])
     return answer
 
@@ -91,6 +112,6 @@ def _get(key: str) -> bytes | None:
 
 def _put(key: str, body: bytes) -> None:
     try:
-        queues.connection().set(key, body, ex=KEEP_S)
+        queues.connection().set(key, body, ex=settings.KEEP_PAGES_S)
     except RedisError as error:
         log.warning("no pages are kept: %s", error)

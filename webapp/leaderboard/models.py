@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Self
 
@@ -13,6 +15,7 @@ from django.db.models import Q
 
 from devices import statistics
 from devices.targets import TARGETS, Target
+from webapp.catalog.choices import Visibility
 from webapp.catalog.models import DataSet, Detector
 from webapp.folders import Folder
 from webapp.ids import new_id
@@ -85,11 +88,26 @@ class Ranking(models.Model):
         """
         return _TARGETS[self.target]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What names it in an address, beside the target."""
         text = f"{self.device_model}|{self.data_set_version}|{self.imgsz}"
         return sha256(text.encode()).hexdigest()[:10]
+
+    @cached_property
+    def named_models(self) -> list[tuple[str, str]]:
+        """(id, name) of the public models with the most entries in it, the most used first.
+
+        A change of either makes another state of the ranking, which is read anew.
+        """
+        return public_names([key for key, _ in self.most_used])
+
+
+def public_names(detectors: Sequence[str]) -> list[tuple[str, str]]:
+    """(id, name) of those of ``detectors`` that are public, in their order."""
+    public = Detector.objects.filter(pk__in=detectors, visibility=Visibility.PUBLIC)
+    names = dict(public.order_by().values_list("pk", "name"))
+    return [(key, names[key]) for key in detectors if key in names]
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):

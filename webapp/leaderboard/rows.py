@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.utils.safestring import SafeString
 
 from devices.targets import TARGETS, Target
 from webapp.leaderboard.models import Entry
@@ -16,7 +20,7 @@ _TARGETS = {target.id: target for target in TARGETS}
 # What a list reads of an entry, for ``QuerySet.only``: the rest of its row are long documents, and
 # making an object of every column takes longer than reading it.
 FIELDS = (
-    *("name", "arm", "family", "owner__username", "created"),
+    *("name", "arm", "family", "created"),
     *("target", "kind", "device_model", "imgsz", "rank", "mix"),
     *("map50_95", "map_low", "map_high", "loss", "loss_low", "loss_high"),
     *("latency_ms", "ratio", "ratio_low", "ratio_high", "ratio_one_table"),
@@ -51,21 +55,35 @@ def arm_title(name: str) -> str:
     return f"{head.capitalize()} {tail}".strip()
 
 
+def shown(entries: QuerySet[Entry]) -> QuerySet[Entry, Any]:
+    """What a list shows of ``entries``, with ``by``: their owners' names, and no object of each,
+    which would take as long as the entries do."""
+    return entries.annotate(by=F("owner__username")).only(*FIELDS)
+
+
+@lru_cache(maxsize=2000)
+def _drawn(mix: str) -> tuple[SafeString, list[tuple[str, str, int]]]:
+    """The bar and the counts of a mix; every entry of a uniform model has the same."""
+    activations = mix.split()
+    return svg.bar(activations), svg.counts(activations)
+
+
 @dataclass(frozen=True)
 class Row:
-    """One line of the leaderboard."""
+    """One line of the leaderboard; ``by`` is the name of the entry's owner."""
 
     entry: Entry
+    by: str
 
-    @cached_property
-    def activations(self) -> list[str]:
-        """The activation of every site, in site order."""
-        return self.entry.mix.split()
+    @property
+    def bar(self) -> SafeString:
+        """The activation of every site, in site order, as a drawing."""
+        return _drawn(self.entry.mix)[0]
 
-    @cached_property
+    @property
     def counts(self) -> list[tuple[str, str, int]]:
         """(name, title, sites) of each activation, most used first."""
-        return svg.counts(self.activations)
+        return _drawn(self.entry.mix)[1]
 
     @cached_property
     def arm(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, TypedDict
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -30,7 +30,7 @@ FIELDS = (
 )
 
 
-class Point(TypedDict):
+class Point(NamedTuple):
     x: float
     xLow: float
     xHigh: float
@@ -66,21 +66,26 @@ def points(entries: QuerySet[Entry]) -> list[Point]:
     ]
 
 
+def columns(points: Sequence[Point]) -> dict[str, list[Any]]:
+    """The same by column: a name said once instead of with every point halves a page's bytes."""
+    return {name: [getattr(point, name) for point in points] for name in Point._fields}
+
+
 def _point(row: dict[str, Any], *, url: str, pareto: bool) -> Point:
     # The interval of the ratio, on the latency's scale: the baseline is a fixed divisor.
     scale = row["latency_ms"] / row["ratio"]
-    return {
-        "x": _short(row["latency_ms"]),
-        "xLow": _short(bound(row["ratio_low"], row["ratio"]) * scale),
-        "xHigh": _short(bound(row["ratio_high"], row["ratio"]) * scale),
-        "y": _short(row["map50_95"]),
-        "yLow": _short(bound(row["map_low"], row["map50_95"])),
-        "yHigh": _short(bound(row["map_high"], row["map50_95"])),
-        "label": f"{row['name']}, {row['arm']}",
-        "url": url,
-        "colour": _colour(row["mix"]),
-        "pareto": pareto,
-    }
+    return Point(
+        x=_short(row["latency_ms"]),
+        xLow=_short(bound(row["ratio_low"], row["ratio"]) * scale),
+        xHigh=_short(bound(row["ratio_high"], row["ratio"]) * scale),
+        y=_short(row["map50_95"]),
+        yLow=_short(bound(row["map_low"], row["map50_95"])),
+        yHigh=_short(bound(row["map_high"], row["map50_95"])),
+        label=f"{row['name']}, {row['arm']}",
+        url=url,
+        colour=_colour(row["mix"]),
+        pareto=pareto,
+    )
 
 
 def _short(value: float) -> float:

@@ -16,8 +16,7 @@ from django.db.models import Q, QuerySet
 from devices.targets import TARGETS, Target
 from webapp import paging
 from webapp.catalog.choices import Visibility
-from webapp.catalog.models import Detector
-from webapp.leaderboard.models import Entry, Ranking
+from webapp.leaderboard.models import Entry, Ranking, public_names
 from webapp.leaderboard.ranking import MOST_MODELS
 from webapp.leaderboard.words import shows
 from webapp.paging import Count
@@ -141,6 +140,18 @@ class Selection:
             given |= {"target": self.ranking.target, "ranking": self.ranking.key}
         return urlencode({name: value for name, value in given.items() if value})
 
+    def offered(self) -> dict[str, str]:
+        """The parameters of this list as the page itself writes them; empty ones left out."""
+        given = {
+            "target": ALL if self.ranking is None else self.ranking.target,
+            "ranking": "" if self.ranking is None else self.ranking.key,
+            "family": self.family,
+            "precision": self.precision,
+            "met": "1" if self.met else "",
+            "sort": self.sort,
+        }
+        return {name: value for name, value in given.items() if value}
+
     @property
     def title(self) -> str:
         """The list in words, for a snapshot of it."""
@@ -195,13 +206,12 @@ class Selection:
 
     def models(self) -> list[tuple[str, str]]:
         """(id, name) of the public models behind the selected ranking, the most used first."""
+        if self.ranking is not None:
+            return self.ranking.named_models
         totals = Counter[str]()
-        for ranking in self._chosen():
+        for ranking in self.rankings:
             totals.update(dict(ranking.most_used))
-        used = [key for key, _ in totals.most_common(MOST_MODELS)]
-        public = Detector.objects.filter(pk__in=used, visibility=Visibility.PUBLIC)
-        names = dict(public.values_list("pk", "name"))
-        return [(key, names[key]) for key in used if key in names]
+        return public_names([key for key, _ in totals.most_common(MOST_MODELS)])
 
     @property
     def precisions(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from webapp.ui import source
 app_name = "leaderboard"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("points.json", views.points, name="points"),
     path("entries.<str:kind>", views.stream, name="stream"),
     path("source", source.archive, name="source"),
     path("snapshots/", views.take_snapshot, name="take-snapshot"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 from django.contrib import messages
@@ -18,6 +19,8 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.gzip import gzip_page
@@ -31,7 +34,7 @@ from webapp.leaderboard import compare as comparing
 from webapp.leaderboard import kept, references, scatter, services, snapshots, streams
 from webapp.leaderboard.evidence import Evidence
 from webapp.leaderboard.models import Entry, Snapshot
-from webapp.leaderboard.rows import FIELDS, Row, scale
+from webapp.leaderboard.rows import FIELDS, Row, scale, shown
 from webapp.leaderboard.selection import Selection, current, rankings
 from webapp.ui.people import signed_in
 
@@ -43,33 +46,53 @@ def index(request: HttpRequest) -> HttpResponse:
     """The leaderboard: one ranking at a time, or every entry without ranks."""
     state, rankings = current()
     selection = Selection(rankings, request.GET)
-    key = kept.name(request, selection, state=state)
-    return kept.page(key, lambda: _index(request, selection), request=request)
+    name = kept.name(request, selection, state=state)
+
+    def make() -> HttpResponse:
+        shown = SafeString(kept.part(name, lambda: _list(request, selection), kind="list"))
+        return render(request, "leaderboard/index.html", {"selection": selection, "list": shown})
+
+    return kept.page(name, make, request=request)
 
 
-def _index(request: HttpRequest, selection: Selection) -> HttpResponse:
-    listed = selection.entries()
-    whole = listed.select_related("owner").only(*FIELDS)
-    read = partial(paging.page, whole, order=selection.order, size=PAGE, short=True)
+def _list(request: HttpRequest, selection: Selection) -> str:
+    """The table of one page, and where its scatter goes: the same for every reader."""
+    read = partial(
+        paging.page, shown(selection.entries()), order=selection.order, size=PAGE, short=True
+    )
     try:
         page = read(after=request.GET.get("after", ""), before=request.GET.get("before", ""))
     except Refused:  # a cursor of another list, or none at all
         page = read()
-    rows = [Row(entry) for entry in page.rows]
-    drawn = []
-    if selection.ranking is not None and page.previous is None:
-        drawn = scatter.points(listed)
+    rows = [Row(entry, entry.by) for entry in page.rows]
+    count = selection.count()
     context = {
         "selection": selection,
         "page": page,
-        "count": selection.count(),
+        "count": count,
         "rows": rows,
         "scale": scale(rows),
-        "points": drawn,
+        "drawn": not selection.wide and page.previous is None and count.n > 1,
+        "most_drawn": scatter.MOST_POINTS,
         "wide": selection.wide,
         "most_kept": snapshots.MOST_ROWS,
     }
-    return render(request, "leaderboard/index.html", context)
+    return render_to_string("leaderboard/_list.html", context, request)
+
+
+@require_safe
+@gzip_page
+def points(request: HttpRequest) -> HttpResponse:
+    """The scatter's points of the list that the address names, by column: nobody's own."""
+    state, rankings = current()
+    selection = Selection(rankings, request.GET)
+
+    def make() -> str:
+        found = [] if selection.wide else scatter.points(selection.entries())
+        return json.dumps(scatter.columns(found), separators=(",", ":"))
+
+    text = kept.part(kept.name(request, selection, state=state), make, kind="points")
+    return HttpResponse(text, content_type="application/json")
 
 
 @require_safe
@@ -133,18 +156,18 @@ def snapshot_file(request: HttpRequest, snapshot_id: str, kind: str) -> FileResp
 
 def _snapshot(request: HttpRequest, snapshot_id: str) -> dict[str, object]:
     kept = get_object_or_404(Snapshot.objects.select_related("job"), pk=snapshot_id)
-    shown_of = (f"entry__{name}" for name in FIELDS)
+    shown_of = (f"entry__{name}" for name in ("owner__username", *FIELDS))
     rows = kept.rows.select_related("entry__owner").only("snapshot", "rank", *shown_of)
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
-    shown = []
+    found = []
     for kept_row in page:
         kept_row.entry.rank = kept_row.rank  # as it was then
-        shown.append(Row(kept_row.entry))
+        found.append(Row(kept_row.entry, kept_row.entry.owner.username))
     return {
         "snapshot": kept,
         "page": page,
-        "rows": shown,
-        "scale": scale(shown),
+        "rows": found,
+        "scale": scale(found),
         "wide": not kept.is_ranking,
         "files": snapshots.sizes(kept),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +30,6 @@ log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 1800.0
 _PATIENCE_S = 60.0  # a run waits so long for its device, then the job is queued again
-_ASK_S = 2.0
 SWEEP_S = 20.0
 
 
@@ -48,19 +46,16 @@ def run(job: MeasureJob, *, device: Device, context: JobContext) -> MeasureResul
     # A cost model measures nothing, so it disturbs nobody and nobody disturbs it.
     exclusive = targets.get(job.target).kind == "measured"
     once = _in_container if device.transport == Transport.DOCKER else _locally
-    end = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            result = once(job, device, context, exclusive)
-        except DeviceNotReady as error:
-            _note([device], away=str(error))
-            if time.monotonic() > end:
-                raise
-            context.progress(0.0, f"waits for {device.name}: {error}")
-            context.pause(_ASK_S)
-        else:
-            context.check()
-            return result
+
+    def told(error: DeviceNotReady) -> str:
+        _note([device], away=str(error))
+        return f"waits for {device.name}: {error}"
+
+    result = context.patiently(
+        lambda: once(job, device, context, exclusive), seconds=_PATIENCE_S, told=told
+    )
+    context.check()
+    return result
 
 
 def _locally(

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tests.benchmarks.load.servers import Site
@@ -15,10 +16,22 @@ from tests.benchmarks.load.servers import Site
 CLIENTS = 8
 
 
+@dataclass(frozen=True)
+class Window:
+    """What the clients saw for a while; ``taken_ms``: of each answer; ``cpu_s``: of the site."""
+
+    taken_ms: list[float]
+    failed: list[str]
+    octets: int
+    spent_s: float
+    cpu_s: float
+    load_before: float
+
+
 def ask(
     site: Site, addresses: Sequence[str], *, seconds: float, headers: dict[str, str] | None = None
-) -> dict[str, Any]:
-    """Latencies of ``CLIENTS`` clients that go through ``addresses`` for ``seconds``."""
+) -> Window:
+    """``CLIENTS`` clients go through ``addresses`` for ``seconds``."""
     sent = {"Accept-Encoding": "gzip", **(headers or {})}
     taken: list[list[float]] = [[] for _ in range(CLIENTS)]
     failed: list[str] = []
@@ -50,20 +63,40 @@ def ask(
         thread.start()
     for thread in threads:
         thread.join()
-    spent = time.monotonic() - begun
-    found = sorted(ms for list_ in taken for ms in list_)
+    return Window(
+        taken_ms=[ms for list_ in taken for ms in list_],
+        failed=failed,
+        octets=sum(octets),
+        spent_s=time.monotonic() - begun,
+        cpu_s=site.cpu_s() - cpu,
+        load_before=load,
+    )
+
+
+def pooled(windows: Sequence[Window]) -> dict[str, Any]:
+    """The answers of all windows together, and what each of them saw.
+
+    Raises:
+        SystemExit: there was no answer at all.
+    """
+    found = sorted(ms for window in windows for ms in window.taken_ms)
+    failed = [text for window in windows for text in window.failed]
     if not found:
         raise SystemExit(f"bench-load: no answer at all: {failed[:3]}")
+    spent = sum(window.spent_s for window in windows)
     return {
         "requests": len(found),
         "seconds": round(spent, 2),
         "requests_s": round(len(found) / spent, 1),
         "percentiles_ms": [round(quantile(found, q / 100), 2) for q in range(101)],
         "p95_interval_ms": list(quantile_interval(found, 0.95)),
-        "cpu_ms_a_request": round(1000 * (site.cpu_s() - cpu) / len(found), 2),
-        "kib_an_answer": round(sum(octets) / len(found) / 1024, 1),
+        "p95_of_each_window_ms": [
+            round(quantile(sorted(window.taken_ms), 0.95), 2) for window in windows
+        ],
+        "cpu_ms_a_request": round(1000 * sum(window.cpu_s for window in windows) / len(found), 2),
+        "kib_an_answer": round(sum(window.octets for window in windows) / len(found) / 1024, 1),
         "failed": failed[:5],
-        "load_1min_before": round(load, 2),
+        "load_1min_before": round(windows[0].load_before, 2),
     }
 
 

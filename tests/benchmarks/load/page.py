@@ -18,7 +18,8 @@ from tests.benchmarks.rows import Rows
 KINDS = ("leaderboard", "render", "uploads", "queue")
 _MEANING = {
     "kept": "first pages of visitors, from Redis",
-    "first": "first pages of a reader who is signed in: always made",
+    "first": "first pages of a reader who is signed in, on a site that keeps no pages",
+    "points": "what the chart of such a page draws, asked for after the first paint",
     "deep": "pages that begin at a random entry",
     "filter": "by family, by precision, within limits",
     "text": "words in names, families, owners, targets",
@@ -49,7 +50,8 @@ def write(rows: Rows, found: Sequence[Number], folder: Path) -> None:
         "## The leaderboard",
         "Entries are copies of a few that were published as any other, with figures, mixes, owners "
         "and models drawn from a seed; forty rankings, the largest with an eighth of all entries. "
-        "Ranks are drawn, too. Eight clients ask as fast as they are answered. "
+        "Ranks are drawn, too. Eight clients ask as fast as they are answered, "
+        f"{leaderboard.SECONDS:.0f} s of each page, then of the next, {leaderboard.ROUNDS} times. "
         + "; ".join(f"*{name}*: {words}" for name, words in _MEANING.items())
         + ".",
         _leaderboard(lists),
@@ -62,7 +64,7 @@ def write(rows: Rows, found: Sequence[Number], folder: Path) -> None:
         "## Ten thousand searches on fifty simulated devices",
         _flat(
             of["queue"],
-            ("seconds", "jobs_s", "decision_ms", "queueing_ms", "jain", "late_passed_by"),
+            ("seconds", "jobs_s", "decision_ms", "queueing_ms", "turns_apart", "late_passed_by"),
         ),
         "## Machines",
         _machines([row for rows_ in of.values() for row in rows_]),

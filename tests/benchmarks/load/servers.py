@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -94,6 +94,14 @@ def site(settings: dict[str, str]) -> Iterator[Site]:
         )
         address, web = stack.enter_context(_gunicorn(environment, data))
         yield Site(address, environment, web, postgres, data)
+
+
+@contextmanager
+def beside(site: Site, settings: dict[str, str]) -> Iterator[Site]:
+    """The same site through more web processes, which have ``settings`` of their own."""
+    environment = {**site.environment, **settings}
+    with _gunicorn(environment, site.data) as (address, web):
+        yield replace(site, address=address, environment=environment, web=web)
 
 
 @contextmanager

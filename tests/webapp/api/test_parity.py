@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from engine.remote import Client
 from tests.browser.pages import PAGES
+from tests.serving import Quiet, serving
 from tests.webapp import security_world
 from tests.webapp.security_world import OWNER, World
 from webapp.api.api import api
@@ -213,7 +211,7 @@ def recording() -> Iterator[tuple[str, list[str]]]:
     sent: list[str] = []
     yes = json.dumps({"entries": [], "next": None, "token": "actnas_x_y"}).encode()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             sent.append(f"{self.command} {urlsplit(self.path).path}")
@@ -224,14 +222,5 @@ def recording() -> Iterator[tuple[str, list[str]]]:
 
         do_POST = do_PUT = do_DELETE = do_GET
 
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", sent
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as url:
+        yield url, sent

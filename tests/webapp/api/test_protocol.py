@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import Model
 from django.db.models.signals import post_save
 from django.test import Client
 from django.utils import timezone
@@ -193,11 +196,8 @@ def test_who_lost_the_key_to_somebody_else_leaves_nothing(people: People) -> Non
     def give_away(**_: object) -> None:
         Replay.objects.all().delete()
 
-    post_save.connect(give_away, sender=SearchRequest)
-    try:
+    with after_saving(SearchRequest, give_away):
         late = ask(client, "tea-1")
-    finally:
-        post_save.disconnect(give_away, sender=SearchRequest)
     assert (late.status_code, late.json()["code"]) == (409, "idempotency-key-in-use")
     assert not SearchRequest.objects.exists()
     assert not Job.objects.exists()
@@ -212,11 +212,8 @@ def test_what_breaks_half_way_leaves_nothing(people: People) -> None:
     def lose(**_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    post_save.connect(lose, sender=Search)
-    try:
+    with after_saving(Search, lose):
         broken = ask(client, "tea-1")
-    finally:
-        post_save.disconnect(lose, sender=Search)
     assert (broken.status_code, broken.json()["code"]) == (507, "storage-full")
     assert not SearchRequest.objects.exists()
     assert (ask(client, "tea-1").status_code, SearchRequest.objects.count()) == (201, 1)
@@ -302,3 +299,13 @@ def test_the_schema_names_problems_and_has_examples() -> None:
     schemas = schema["components"]["schemas"]
     for name in ("SearchIn", "Credentials", "SignUp", "Problem", "SnapshotIn"):
         assert schemas[name]["example"], name
+
+
+@contextmanager
+def after_saving(kind: type[Model], do: Callable[..., None]) -> Iterator[None]:
+    """``do`` is done whenever a row of that kind was saved."""
+    post_save.connect(do, sender=kind)
+    try:
+        yield
+    finally:
+        post_save.disconnect(do, sender=kind)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,6 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 from engine import cli
 from engine.remote import Client, SiteError, SiteRefused
 from tests.browser import factories
+from tests.serving import Quiet, serving
 from tests.webapp.api.test_leaderboard import CPU, NPU, publish
 from tests.webapp.conftest import People
 from webapp.accounts.models import ApiToken
@@ -256,7 +255,7 @@ def answering(
     seen: list[tuple[str, str | None]] = []
     left = iter(answers)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             self.rfile.read(length)
@@ -270,14 +269,5 @@ def answering(
 
         do_POST = do_GET
 
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(Handler) as url:
+        yield url, seen

@@ -86,6 +86,7 @@ def test_the_hosts_lock_does_not_move_along(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("ACTNAS_HOST_LOCKS", raising=False)
 
 
+# .ci/run is root; whoever is not cannot become somebody else.
 @pytest.mark.skipif(os.getuid() != 0, reason="becomes another user: run it as root")
 def test_nobody_gets_to_an_upload_whatever_tmpdir_is(
     temporary: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch

@@ -106,7 +106,8 @@ def test_a_kept_page_costs_one_query_and_outlives_no_change(world: World, browse
 
 def test_a_kept_page_is_nobodys(world: World, browse: Browse) -> None:
     """What a signed-in reader sees is not kept, and a kept page is not what they see."""
-    world.entry(1)
+    for number in (1, 2, 3):
+        world.entry(number)
     assert "alice</a>" in browse(world.alice).get("/").content.decode()
     stranger = browse(None).get("/")
     assert "alice</a>" not in stranger.content.decode()
@@ -119,6 +120,31 @@ def test_a_kept_page_is_nobodys(world: World, browse: Browse) -> None:
     assert "Accept-Encoding" in plain["Vary"]
 
 
+def test_readers_share_the_list_and_nothing_else(world: World, browse: Browse) -> None:
+    first = world.entry(1)
+    browse(world.alice).get("/")
+    hatter = browse(world.hatter)
+    with CaptureQueriesContext(connection) as queries:
+        text = hatter.get("/").content.decode()
+    assert first.pk in text
+    assert "hatter</a>" in text
+    assert "alice</a>" not in text
+    assert not [query for query in queries if "latency_ms" in query["sql"]]
+    services.withdraw(first, by=first.owner, reason="asleep")
+    assert first.pk not in hatter.get("/").content.decode()
+
+
+def test_the_scatter_has_a_point_an_entry_of_the_list(world: World, browse: Browse) -> None:
+    entries = [world.entry(number) for number in (1, 2, 3)]
+    found = browse(None).get(f"/points.json?target={TARGET}").json()
+    assert {len(column) for column in found.values()} == {3}
+    assert {url.split("/")[2] for url in found["url"]} == {entry.pk for entry in entries}
+    fastest = min(entries, key=lambda entry: entry.latency_ms)
+    assert found["pareto"][found["url"].index(f"/entries/{fastest.pk}/")]
+    # Different hardware has no common scale.
+    assert browse(None).get("/points.json?target=all").json()["x"] == []
+
+
 def test_made_up_addresses_fill_no_memory(
     world: World, browse: Browse, redis_server: str, settings: Settings
 ) -> None:
@@ -128,6 +154,9 @@ def test_made_up_addresses_fill_no_memory(
     client = browse(None)
     for junk in ("sort=x", "ranking=x", "precision=x", "met=x", "family=x", "z=1", "target=x"):
         assert client.get(f"/?{junk}").status_code == 200
+        assert client.get(f"/points.json?{junk}").status_code == 200
+    assert not Redis.from_url(redis_server).keys("actnas-*:*")
+    client.get("/")
     assert len(Redis.from_url(redis_server).keys("actnas-page:*")) == 1
 
 

@@ -13,10 +13,9 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 from ninja.errors import HttpError
 
-from webapp import paging
 from webapp.accounts import addresses, passwords, quotas, services
 from webapp.accounts.choices import Scope
-from webapp.api import schemas
+from webapp.api import lists, schemas
 from webapp.api.auth import SIGNED_IN, missing, user_of
 from webapp.api.lists import CURSOR, SIZE
 from webapp.errors import Refused
@@ -65,8 +64,7 @@ def my_tokens(
 ) -> list[schemas.TokenRow]:
     """Your tokens that work, the newest first. The Link header names the next page."""
     working = user_of(request).tokens.filter(revoked__isnull=True)
-    rows, following = paging.after(working, order=paging.NEWEST, cursor=cursor, size=size)
-    paging.link_next(request, response, following)
+    rows = lists.page(request, response, working, cursor=cursor, size=size)
     plain = schemas.TokenRow.model_fields
     return [schemas.TokenRow(**{name: getattr(row, name) for name in plain}) for row in rows]
 

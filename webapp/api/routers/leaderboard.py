@@ -9,7 +9,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from webapp import paging
-from webapp.api import documents, schemas
+from webapp.api import documents, lists, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
 from webapp.api.lists import CURSOR, SIZE
 from webapp.errors import Refused
@@ -106,8 +106,9 @@ def references(
     request: HttpRequest, response: HttpResponse, cursor: str = CURSOR, size: int = SIZE
 ) -> list[schemas.ReferenceOut]:
     """One activation everywhere: well-known models on the targets that were studied."""
-    rows, following = paging.after(Reference.objects.all(), order=("pk",), cursor=cursor, size=size)
-    paging.link_next(request, response, following)
+    rows = lists.page(
+        request, response, Reference.objects.all(), order=("pk",), cursor=cursor, size=size
+    )
     return [documents.reference(row) for row in rows]
 
 

@@ -8,8 +8,7 @@ from typing import Any, Literal
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
-from webapp import paging
-from webapp.api import documents, schemas
+from webapp.api import documents, lists, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
 from webapp.api.lists import CURSOR, EVERYONE, SIZE
 from webapp.catalog.models import DataSet, Detector
@@ -65,8 +64,7 @@ def mine(
     user = user_of(request)
     visible = SearchRequest.objects.visible_to(user).select_related("detector", "data_set")
     owned = visible if everyone else visible.filter(owner=user)
-    rows, following = paging.after(owned, order=paging.NEWEST, cursor=cursor, size=size)
-    paging.link_next(request, response, following)
+    rows = lists.page(request, response, owned, cursor=cursor, size=size)
     return [documents.request(row, reader=request.user) for row in rows]
 
 
@@ -140,8 +138,7 @@ def log(
     row = _visible(request, request_id)
     hidden = veil.over(row, reader=request.user)
     found = SearchEvent.objects.filter(search__request=row).select_related("search")
-    rows, following = paging.after(found, order=("-pk",), cursor=cursor, size=size)
-    paging.link_next(request, response, following)
+    rows = lists.page(request, response, found, order=("-pk",), cursor=cursor, size=size)
     return [documents.event(one, hidden=hidden) for one in rows]
 
 

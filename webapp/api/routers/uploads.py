@@ -6,8 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import File, Form, Router, Status
 from ninja.files import UploadedFile
 
-from webapp import paging
-from webapp.api import documents, schemas
+from webapp.api import documents, lists, schemas
 from webapp.api.auth import ANYONE, SIGNED_IN, missing, user_of
 from webapp.api.lists import CURSOR, EVERYONE, SIZE
 from webapp.catalog import services
@@ -44,8 +43,7 @@ def my_models(
     user = user_of(request)
     visible = Detector.objects.visible_to(user).select_related("job")
     owned = visible if everyone else visible.filter(owner=user)
-    rows, following = paging.after(owned, order=paging.NEWEST, cursor=cursor, size=size)
-    paging.link_next(request, response, following)
+    rows = lists.page(request, response, owned, cursor=cursor, size=size)
     return [documents.model(row) for row in rows]
 
 
@@ -85,8 +83,7 @@ def my_data_sets(
     user = user_of(request)
     visible = DataSet.objects.visible_to(user).select_related("job")
     owned = visible if everyone else visible.filter(owner=user)
-    rows, following = paging.after(owned, order=paging.NEWEST, cursor=cursor, size=size)
-    paging.link_next(request, response, following)
+    rows = lists.page(request, response, owned, cursor=cursor, size=size)
     return [documents.data_set(row) for row in rows]
 
 

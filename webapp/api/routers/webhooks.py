@@ -5,8 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Status
 
-from webapp import paging
-from webapp.api import documents, schemas
+from webapp.api import documents, lists, schemas
 from webapp.api.auth import SIGNED_IN, missing, user_of
 from webapp.api.lists import CURSOR, SIZE
 from webapp.webhooks import services
@@ -30,8 +29,7 @@ def mine(
 ) -> list[schemas.WebhookOut]:
     """Your webhooks, the newest first. The Link header names the next page."""
     found = user_of(request).webhooks.all()
-    rows, following = paging.after(found, order=paging.NEWEST, cursor=cursor, size=size)
-    paging.link_next(request, response, following)
+    rows = lists.page(request, response, found, cursor=cursor, size=size)
     return [documents.webhook(row) for row in rows]
 
 
@@ -72,8 +70,7 @@ def deliveries(
 ) -> list[schemas.DeliveryOut]:
     """What was sent to it, the newest first: the last 100, with every attempt."""
     found = _own(request, webhook_id).deliveries.all()
-    rows, following = paging.after(found, order=paging.NEWEST, cursor=cursor, size=size)
-    paging.link_next(request, response, following)
+    rows = lists.page(request, response, found, cursor=cursor, size=size)
     return [documents.delivery(row) for row in rows]
 
 

@@ -44,8 +44,32 @@ function localiseTimes(root) {
     told.textContent = told.textContent.replace(/^(\S+) (\S+) UTC/, (_, day, time) => exact.format(new Date(`${day}T${time}Z`)));
   }
 }
-// After the first paint: making a format takes longer than drawing a page.
-requestAnimationFrame(() => setTimeout(() => localiseTimes(document)));
+// What may wait for the page to be seen: a frame that is only drawn is not on the screen yet.
+function afterFirstPaint(run) {
+  if (!PerformanceObserver.supportedEntryTypes.includes("paint")) {
+    requestAnimationFrame(() => setTimeout(run));
+    return;
+  }
+  new PerformanceObserver((list, observer) => {
+    if (!list.getEntriesByName("first-contentful-paint").length) return;
+    observer.disconnect();
+    run();
+  }).observe({ type: "paint", buffered: true });
+}
+
+// Runs a library that the page names by a link with data-library; the promise ends when it has run.
+function library(name) {
+  const { href, integrity } = document.querySelector(`link[data-library="${name}"]`);
+  return new Promise((resolve, reject) => {
+    const script = Object.assign(document.createElement("script"), { src: href, integrity, crossOrigin: "anonymous" });
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", () => reject(new Error(`${href} cannot be loaded`)));
+    document.head.append(script);
+  });
+}
+
+// Making a date's format takes longer than drawing a page.
+afterFirstPaint(() => localiseTimes(document));
 document.addEventListener("htmx:afterSettle", (event) => localiseTimes(event.target));
 
 // What was done is told first: to eyes above the page, to the keyboard and screen readers by focus.

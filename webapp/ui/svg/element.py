@@ -33,9 +33,7 @@ def join(parts: Iterable[SafeString]) -> SafeString:
     return SafeString("".join(parts))
 
 
-def drawing(
-    *children: SafeString, label: str, width: float, height: float, css: str, stretch: bool = False
-) -> SafeString:
+def drawing(*children: SafeString, label: str, width: float, height: float, css: str) -> SafeString:
     """The ``<svg>`` around ``children``, announced to screen readers as one image: ``label``."""
     return element(
         "svg",
@@ -43,7 +41,6 @@ def drawing(
         attributes={
             "class": css,
             "viewBox": f"0 0 {_value(float(width))} {_value(float(height))}",
-            "preserveAspectRatio": "none" if stretch else None,
             "role": "img",
             "aria-label": label,
         },

@@ -58,10 +58,9 @@ def bar(activations: Sequence[str]) -> SafeString:
             for name, path in stretches.items()
         ]
     )
-    told = ", ".join([f"{_shown(name)} {n}" for name, n in Counter(activations).most_common()])
     return SafeString(
         f'<svg class="mix-bar" viewBox="0 0 {max(1, n)} 1" preserveAspectRatio="none" role="img" '
-        f'aria-label="Activation mix of {n} sites: {told}">{paths}</svg>'
+        f'aria-label="Activation mix of {n} sites: {escape(words(activations))}">{paths}</svg>'
     )
 
 

@@ -19,7 +19,7 @@ from webapp.catalog.models import Upload
 from webapp.leaderboard.rows import Row, arm_title, bound
 from webapp.searches.following import BADGES
 from webapp.ui import cdn as files
-from webapp.ui import figures, svg
+from webapp.ui import figures, svg, theme
 from webapp.ui.svg.mix import title as activation_title
 from webapp.ui.svg.mix import words
 
@@ -81,6 +81,24 @@ def cdn(name: str) -> SafeString:
         files.url(name),
         files.FILES[name].integrity,
     )
+
+
+@register.simple_tag
+def cdn_later(name: str) -> SafeString:
+    """A link that fetches a library and names it to ``library`` in site.js, which runs it."""
+    return format_html(
+        '<link rel="preload" as="script" data-library="{}" href="{}" integrity="{}" '
+        'crossorigin="anonymous" fetchpriority="low">',
+        name,
+        files.url(name),
+        files.FILES[name].integrity,
+    )
+
+
+@register.simple_tag
+def theme_script() -> SafeString:
+    """The script that sets the theme before the first paint; the policy knows its hash."""
+    return SafeString(f"<script>{theme.SCRIPT}</script>")
 
 
 @register.filter

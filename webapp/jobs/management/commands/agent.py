@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
-import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ from webapp.catalog import contained
 from webapp.catalog.orphans import Orphans
 from webapp.jobs import queues, scratch
 from webapp.jobs.agent import Agent
+from webapp.jobs.chores import every
 from webapp.pool import health, measuring
 from webapp.pool import services as pool
 from webapp.pool.choices import Health, Transport
@@ -81,11 +80,8 @@ class Command(BaseCommand):
 
 
 def _sweeping_files() -> Callable[[], None]:
-    """What is called often and looks at every stored file every settings.SWEEP_FILES_S.
-
-    On a thread of its own: a storage that is slow or away must not hold the agent up.
-    """
-    orphans, last, thread = Orphans(), float(-settings.SWEEP_FILES_S), threading.Thread()
+    """What is called often and looks at every stored file every settings.SWEEP_FILES_S."""
+    orphans = Orphans()
 
     def look() -> None:
         try:
@@ -96,14 +92,7 @@ def _sweeping_files() -> Callable[[], None]:
         finally:
             connection.close()  # this thread's
 
-    def sweep() -> None:
-        nonlocal last, thread
-        if time.monotonic() - last > settings.SWEEP_FILES_S and not thread.is_alive():
-            last = time.monotonic()
-            thread = threading.Thread(target=look, daemon=True)
-            thread.start()
-
-    return sweep
+    return every(settings.SWEEP_FILES_S, look)
 
 
 def _queues(device: Device) -> str:
