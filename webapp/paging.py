@@ -173,7 +173,8 @@ def _first(
     ordered = rows.order_by(*(ordering(column, back=back) for column in order))
     first = order[0].lstrip("-")
     if values is not None:
-        ordered = ordered.filter(_beyond(order, values, back=back))
+        may_lack = [_may_lack(rows, column.lstrip("-")) for column in order]
+        ordered = ordered.filter(_beyond(order, values, may_lack=may_lack, back=back))
     parts = [ordered]
     if _may_lack(rows, first):
         # Two scans of the index: a condition that allows for both would be none for it.
@@ -195,11 +196,13 @@ def _may_lack(rows: QuerySet[Any, Any], column: str) -> bool:
     return column != "pk" and bool(rows.model._meta.get_field(column).null)
 
 
-def _beyond(order: Sequence[str], values: Sequence[Any], *, back: bool) -> Q:
+def _beyond(
+    order: Sequence[str], values: Sequence[Any], *, may_lack: Sequence[bool], back: bool
+) -> Q:
     """Rows that come after the row with ``values`` (before it: ``back``): equal up to some column,
-    further on in it."""
+    further on in it. ``may_lack``: whether there are rows without a value in the column."""
     found, equal = Q(pk__in=[]), Q()
-    for column, value in zip(order, values, strict=True):
+    for column, value, lacking in zip(order, values, may_lack, strict=True):
         name = column.lstrip("-")
         missing = Q(**{f"{name}__isnull": True})
         if value is None:
@@ -208,7 +211,7 @@ def _beyond(order: Sequence[str], values: Sequence[Any], *, back: bool) -> Q:
             continue
         step = "lt" if column.startswith("-") != back else "gt"
         further = Q(**{f"{name}__{step}": value})
-        found |= equal & (further if back else further | missing)
+        found |= equal & (further | missing if lacking and not back else further)
         equal &= Q(**{name: value})
     return found
 

@@ -61,6 +61,9 @@ class Ranking(models.Model):
     )
     entries = models.PositiveIntegerField(default=0, help_text="listed ones")
     families = models.JSONField(default=dict, help_text="{family: listed entries}")
+    families_met = models.JSONField(
+        default=dict, help_text="{family: listed entries that keep their search's limits}"
+    )
     most_used = models.JSONField(
         default=list, help_text="[[id, listed entries]] of the models with the most"
     )
@@ -87,6 +90,11 @@ class Ranking(models.Model):
             KeyError: this version of the site has dropped it.
         """
         return _TARGETS[self.target]
+
+    def holds(self, family: str = "", *, met: bool = False) -> int:
+        """How many listed entries it has, of one family or all, or those that met their limits."""
+        totals: dict[str, int] = self.families_met if met else self.families
+        return totals.get(family, 0) if family else sum(totals.values())
 
     @cached_property
     def key(self) -> str:

@@ -122,7 +122,10 @@ def named_anew(upload: Detector | DataSet) -> None:
 def recount(ranking_id: int) -> None:
     """Count what is listed, and let kept pages of the leaderboard be forgotten."""
     listed = Entry.objects.listed().filter(ranking=ranking_id).order_by()
-    families = dict(listed.values_list("family").annotate(n=Count("pk")).order_by("family"))
+    families, families_met = (
+        dict(rows.values_list("family").annotate(n=Count("pk")).order_by("family"))
+        for rows in (listed, listed.filter(met=True))
+    )
     # Named like the data set of a listed entry, a public one if there is any.
     by_name = listed.order_by("-data_set__visibility", "created", "pk")  # "public" > "private"
     named = by_name.values_list("data_set", flat=True).first()
@@ -130,6 +133,7 @@ def recount(ranking_id: int) -> None:
     Ranking.objects.filter(pk=ranking_id).update(
         entries=sum(families.values()),
         families=families,
+        families_met=families_met,
         data_set=named,
         most_used=[list(row) for row in used[:MOST_MODELS]],
         version=new_version(),

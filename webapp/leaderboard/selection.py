@@ -198,11 +198,9 @@ class Selection:
 
     def count(self) -> Count:
         """How many entries match; from the totals of the rankings where those say it."""
-        if self.text or self.model or self.met:
+        if self.text or self.model:
             return paging.count(self.entries())
-        if self.family:
-            return Count(sum(ranking.families.get(self.family, 0) for ranking in self._fitting()))
-        return Count(sum(ranking.entries for ranking in self._fitting()))
+        return Count(sum(r.holds(self.family, met=self.met) for r in self._fitting()))
 
     def models(self) -> list[tuple[str, str]]:
         """(id, name) of the public models behind the selected ranking, the most used first."""

@@ -19,7 +19,8 @@ from tests.webapp.pages.conftest import TARGET, World
 from webapp import paging
 from webapp.leaderboard import services, streams, views
 from webapp.leaderboard.models import Entry
-from webapp.leaderboard.selection import SORTS
+from webapp.leaderboard.selection import SORTS, Selection, rankings
+from webapp.paging import Count
 
 Browse = Callable[[User | None], Client]
 _ENTRY = re.compile(r'name="entries" value="(\w{12})"')
@@ -79,11 +80,14 @@ def test_a_cursor_of_another_list_begins_with_the_first_page(world: World, brows
 def test_long_counts_end_and_say_so(
     world: World, browse: Browse, crowd: Callable[[Entry], Crowd], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crowd(world.entry(1)).more(4)
+    first = world.entry(1)
+    crowd(first).more(4, met=not first.met)
     monkeypatch.setattr(paging, "MOST_COUNTED", 2)
     monkeypatch.setattr(views, "PAGE", 2)
     client = browse(None)
     assert "2 of 5" in client.get(f"/?target={TARGET}").content.decode()  # known, not counted
+    met = 1 if first.met else 4
+    assert Selection(rankings(), {"target": TARGET, "met": "1"}).count() == Count(met)
     assert "2 of more than 2" in client.get(f"/?target={TARGET}&q=dormouse").content.decode()
     body = client.get("/api/v1/leaderboard?q=dormouse").json()
     assert (body["count"], body["count_is_exact"]) == (2, False)

@@ -87,10 +87,11 @@ def test_what_noise_could_have_made_shares_a_rank(
 
 def test_a_ranking_knows_what_it_holds(world: World, crowd: Callable[[Entry], Crowd]) -> None:
     entry = world.entry(1)
-    made = crowd(entry).more(3, family="YOLO11n")
+    made = crowd(entry).more(3, family="YOLO11n", met=True)
     held = Ranking.objects.get(pk=entry.ranking_id)
     assert held.entries == 4
     assert held.families == {"YOLO11n": 3, entry.family: 1}
+    assert (held.holds(met=True), held.holds("YOLO11n", met=True)) == (3 + entry.met, 3)
     assert held.most_used == [[entry.detector_id, 4]]
     services.withdraw(made[0], by=world.alice, reason="asleep")
     after = Ranking.objects.get(pk=entry.ranking_id)
