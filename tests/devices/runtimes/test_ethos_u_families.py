@@ -22,12 +22,11 @@ from engine import export
 
 SIZE, CLASSES = 96, 5
 ETHOS_U = [target for target in targets.TARGETS if target.runtime == "ethos_u"]
-# Between fp32 TFLite and ONNX, in pixels of boxes that lie some 60 apart.
-FP32_PIXELS = 0.05
-# Int8 against ONNX in fp32, as correlations over all cells: the worst box coordinate, the scores.
-# Random weights amplify rounding as they please, so the seeds are mild ones; a trained detector is
-# in test_ethos_u.py.
-BOXES, SCORES = 0.98, 0.7
+# Between fp32 TFLite and ONNX: pixels of boxes that lie some 60 apart, scores.
+FP32_PIXELS, FP32_SCORES = 0.005, 1e-5
+# Int8 against ONNX in fp32, as correlations over all cells: the worst box coordinate, the scores. A
+# trained detector is in test_ethos_u.py.
+BOXES, SCORES = 0.995, 0.97
 
 
 def _images(n: int, *, seed: int) -> NDArray[np.uint8]:
@@ -43,14 +42,19 @@ def _float(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return images.astype(np.float32) / np.float32(255)
 
 
-def _detector(family: str, seed: int, path: Path) -> onnx.ModelProto:
-    """Random weights, with BatchNorm statistics of real maps: without, all maps fade to nothing."""
-    torch.manual_seed(seed)
+def _detector(family: str, path: Path) -> onnx.ModelProto:
+    """Random weights, with BatchNorm statistics of real maps: without, all maps fade to nothing.
+
+    BatchNorm adds 1, so that activations mostly see values above zero. Around zero random layers
+    amplify rounding from one to the next, and what comes out depends on the processor.
+    """
+    torch.manual_seed(1)
     net = DetectionModel(f"{family}.yaml", nc=CLASSES, verbose=False)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None
             module.reset_running_stats()
+            nn.init.ones_(module.bias)
     with torch.no_grad():
         net.train()(torch.from_numpy(_float(_images(16, seed=1))))
     export.export(net.eval(), path, imgsz=SIZE, names={i: str(i) for i in range(CLASSES)})
@@ -58,26 +62,19 @@ def _detector(family: str, seed: int, path: Path) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    ("family", "seed"),
+    "family",
     [
-        ("yolov5n", 3),
-        ("yolo11n", 1),
+        "yolov5n",
+        "yolo11n",
         *(
-            pytest.param(family, seed, marks=pytest.mark.slow)
-            for family, seed in (
-                ("yolov6n", 3),
-                ("yolov8n", 1),
-                ("yolov9t", 7),
-                ("yolov10n", 1),
-                ("yolo12n", 3),
-                ("yolo26n", 1),
-            )
+            pytest.param(family, marks=pytest.mark.slow)
+            for family in ("yolov6n", "yolov8n", "yolov9t", "yolov10n", "yolo12n", "yolo26n")
         ),
     ],
 )
-def test_a_family_runs_whole_on_every_ethos_u(family: str, seed: int, tmp_path: Path) -> None:
+def test_a_family_runs_whole_on_every_ethos_u(family: str, tmp_path: Path) -> None:
     path = tmp_path / "detector.onnx"
-    model = _detector(family, seed, path)
+    model = _detector(family, path)
     image = _float(_images(1, seed=7))
     (wanted,) = get(targets.get("cpu-onnxruntime-fp32")).open(path, threads=1).run(image)
 
@@ -85,7 +82,7 @@ def test_a_family_runs_whole_on_every_ethos_u(family: str, seed: int, tmp_path: 
     whole.write_bytes(tflite.convert_whole(model, images=None))
     (real,) = LiteRt().open(whole, threads=1).run(image)
     np.testing.assert_allclose(real[:, :4], wanted[:, :4], atol=FP32_PIXELS)
-    np.testing.assert_allclose(real[:, 4:], wanted[:, 4:], atol=1e-4)
+    np.testing.assert_allclose(real[:, 4:], wanted[:, 4:], atol=FP32_SCORES)
 
     converted = tflite.convert(model, lowering="tflite", images=_images(16, seed=0))
     assert converted.calibrated
