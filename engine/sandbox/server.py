@@ -100,17 +100,31 @@ def warm_up() -> None:
 def start(packet: bytes, handles: list[int]) -> Child:
     """A confined child that does the request ``packet`` and writes its lines into the socket."""
     asked = socket.socket(fileno=handles[0])
+    seen, looking = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _be_the_child(packet, asked)
-    # A child begins with fewer pages than its parent has: those of files come when they are read.
-    idle = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+        _be_the_child(packet, asked, seen, looking)
+    os.close(seen)
+    try:
+        idle = _resident_kib(pid)
+    finally:
+        os.close(looking)
     return Child(pid, os.pidfd_open(pid), asked, time.monotonic(), idle)
 
 
-def _be_the_child(packet: bytes, asked: socket.socket) -> None:
+def _resident_kib(pid: int) -> int:
+    """What a child begins with, fewer pages than its parent has: those of files come when they are
+    read."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 1024
+
+
+def _be_the_child(packet: bytes, asked: socket.socket, seen: int, looking: int) -> None:
+    """Does the request and ends; waits until ``seen`` is closed at its other end, ``looking``."""
     status = 1
     try:
+        os.close(looking)
+        os.read(seen, 1)  # one that has ended has no pages to be looked at
         ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL, 0, 0, 0)
         os.setsid()
         line = os.dup2(asked.fileno(), 3)
