@@ -8,6 +8,6 @@ import os
 # what is being measured.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-HARNESS_VERSION = "1"
+HARNESS_VERSION = "2"
 
 __version__ = "0.1.0"  # of the whole project; pyproject.toml reads it here

@@ -51,8 +51,8 @@ def measure(
     """Times every arm in the same blocks and rounds.
 
     A block opens a fresh session of every arm in random order (where a session lands in memory
-    moves its speed by about a percent, and later ones tend to be faster), warms each up, runs
-    rounds in which every arm runs once in a shuffled order on the same image, and closes them. The
+    moves its speed by about a percent, and later ones tend to be faster), warms each up for
+    ``settings.warmup`` runs and ``settings.warmup_ms``, whichever takes longer, runs rounds in which every arm runs once in a shuffled order on the same image, and closes them. The
     process is pinned to ``settings.threads`` CPUs meanwhile. ``between`` is called after every
     block.
 
@@ -79,7 +79,7 @@ def measure(
             begun = time.perf_counter()
             blocks = len(samples[baseline])
             with _opened(sessions, rng) as opened:
-                per_round = _warm_up(opened, inputs, settings.warmup)
+                per_round = _warm_up(opened, inputs, settings)
                 if blocks == 0:
                     set_up = time.perf_counter() - begun
                     rounds = _affordable(settings, set_up=set_up, per_round=per_round)
@@ -143,12 +143,19 @@ def _opened(
             session.close()
 
 
-def _warm_up(opened: dict[str, Session], inputs: list[Image], runs: int) -> float:
-    """Runs every session ``runs`` times; seconds that one round of all arms takes when warm."""
+def _warm_up(opened: dict[str, Session], inputs: list[Image], settings: Settings) -> float:
+    """Runs every session equally often; seconds that one round of all arms takes when warm.
+
+    A fresh session is slow, and unsteady, for some 40 ms: two runs of a slow model, ten of a fast
+    one.
+    """
     fastest = dict.fromkeys(opened, float("inf"))
-    for i in range(max(runs, 1)):
+    end = time.perf_counter() + len(opened) * settings.warmup_ms / 1e3
+    runs = 0
+    while runs < max(settings.warmup, 1) or time.perf_counter() < end:
         for name, session in opened.items():
-            fastest[name] = min(fastest[name], timed(session, inputs[i % len(inputs)]))
+            fastest[name] = min(fastest[name], timed(session, inputs[runs % len(inputs)]))
+        runs += 1
     return sum(fastest.values()) / 1e3
 
 

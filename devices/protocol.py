@@ -66,8 +66,11 @@ class Settings(_Document):
     threads: int = Field(default=1, ge=1)
     min_blocks: int = Field(default=5, ge=2)
     max_blocks: int = Field(default=40, ge=2)
-    rounds: int = Field(default=10, ge=1, description="interleaved rounds per block")
+    rounds: int = Field(default=20, ge=1, description="interleaved rounds per block")
     warmup: int = Field(default=3, ge=0, description="runs of a fresh session that are not kept")
+    warmup_ms: float = Field(
+        default=50.0, ge=0, description="a fresh session is run for so long, however many runs"
+    )
     half_width: float = Field(
         default=0.005, gt=0, description="stop below this interval half-width"
     )

@@ -88,13 +88,17 @@ def test_a_run_that_is_cut_off_loses_nothing_and_is_gone_on_with(
     assert not any(one.met or one.value is not None for one in found)
 
 
-def test_an_effect_is_looked_for_as_the_site_does(bed: Bed, rows: Rows) -> None:
-    """One real trial of each, a second long: nodes in great number are seen to cost time."""
-    short = trials._settings(1, 1.0)
-    real = trials._compared(bed, 200, short)
-    assert real["ratio"] > 1.02
-    assert real["interval"][0] <= real["ratio"] <= real["interval"][1]
-    assert {"load_1min_before", "seconds", "blocks"} <= set(real)
+def test_an_effect_is_looked_for_as_the_site_does(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One real lease, a second long: nodes in great number are seen to cost time."""
+    monkeypatch.setattr(trials, "NODES", {"few": 100, "many": 200})
+    real = trials._sizes(bed, trials._settings(1, 1.0))
+    many = real["sizes"]["many"]
+    assert many["ratio"] > 1.02
+    assert many["interval"][0] <= many["ratio"] <= many["interval"][1]
+    assert {"load_1min_before", "seconds", "sizes"} == set(real)
+    assert set(real["sizes"]) == {"few", "many"}
 
 
 def test_what_is_as_common_as_noise_is_not_called_different(rows: Rows) -> None:
@@ -110,19 +114,24 @@ def test_what_is_as_common_as_noise_is_not_called_different(rows: Rows) -> None:
     assert (called.value, called.met) == (0, True)
 
 
-def test_an_effect_needs_its_truth_and_a_noise_floor(rows: Rows) -> None:
+def test_an_effect_needs_its_truth_and_a_noise_floor(rows: Rows, tmp_path: Path) -> None:
     for n in range(trials.TRIALS):
-        seen = 1.02 if n < 55 else 1.001
-        keep(rows, "effect", "2pct", n, ratio=seen, interval=[seen - 0.003, seen + 0.003])
+        seen = {size: 1.02 if n < 55 or size == "5pct" else 1.001 for size in trials.NODES}
+        ends = {size: {"ratio": r, "interval": [r - 0.003, r + 0.003]} for size, r in seen.items()}
+        keep(rows, "effect", n, sizes=ends)
     assert number(rows, "effect_2pct").value is None
     for n in range(20):
         keep(rows, "aa_idle", n, ratio=1.002, interval=[1.0, 1.004])
     assert "so far 55 detected" in number(rows, "effect_2pct").note
     for n in range(trials.TRUTHS):
-        keep(rows, "truth", "2pct", n, ratio=1.02 + 0.00001 * (n % 2))
+        ratio = 1.02 + 0.00001 * (n % 2)
+        keep(rows, "truth", n, sizes={size: {"ratio": ratio} for size in trials.NODES})
     found = number(rows, "effect_2pct")
     assert (found.value, found.met) == (55, True)
+    assert number(rows, "effect_5pct").value == 60
     assert "true ratio 1.0200 +- 0.0000" in found.note
+    benchmark.write(rows, numbers_of.numbers(rows), tmp_path)
+    assert "55 of 60" in (tmp_path / "measurement.md").read_text()
 
 
 def test_a_container_is_held_against_the_noise_floor(rows: Rows) -> None:
@@ -160,4 +169,4 @@ def test_what_says_most_comes_first(bed: Bed) -> None:
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
     assert list(counts)[:5] == ["pairs", "container", "local", "spread", "aa_idle"]
     assert counts["aa_idle"] >= 20
-    assert len(list(trials.trials(bed))) == 4 + 3 + 1 + 20 + 2 * 200 + 3 * (10 + 60)
+    assert len(list(trials.trials(bed))) == 4 + 3 + 1 + 20 + 2 * 200 + 10 + 60

@@ -15,7 +15,7 @@ from devices.targets import Target
 from tests.devices import graphs
 
 SITES = tuple(f"{place}.act" for place in graphs.SITES)
-QUICK = Settings(min_blocks=2, max_blocks=2, rounds=3, warmup=1, max_seconds=20)
+QUICK = Settings(min_blocks=2, max_blocks=2, rounds=3, warmup=1, warmup_ms=0, max_seconds=20)
 
 
 def running(targets: Iterable[Target]) -> pytest.MarkDecorator:

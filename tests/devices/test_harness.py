@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from devices.runtimes.onnxruntime import OnnxRuntime
 from tests.devices import graphs
 
 Open = Callable[[], Session]
-FEW = Settings(min_blocks=2, max_blocks=3, rounds=4, warmup=1, half_width=1e-9, max_seconds=60)
+FEW = Settings(min_blocks=2, max_blocks=3, rounds=4, warmup=1, warmup_ms=0, half_width=1e-9, max_seconds=60)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,19 @@ def test_each_block_has_fresh_sessions_and_shuffled_rounds(open_one: Open) -> No
             orders.add(tuple(timed[i : i + 3]))
     assert len(opened) > 1
     assert len(orders) > 3
+
+
+def test_a_fast_session_is_warmed_up_by_time_all_equally_often(open_one: Open) -> None:
+    """A run of the tiny detector takes far less than the milliseconds that it is warmed up for."""
+    diary: list[tuple[str, str]] = []
+    sessions = _noted(open_one, ["base", "one"], diary)
+    settings = FEW.model_copy(update={"max_blocks": 2, "warmup_ms": 30})
+    begun = time.perf_counter()
+    _measure(sessions, settings)
+    assert time.perf_counter() - begun >= 2 * 2 * 0.030
+    runs = [name for what, name in diary if what == "run"]
+    kept = 2 * settings.rounds
+    assert runs.count("base") == runs.count("one") > kept + 2 * settings.warmup
 
 
 def test_the_seed_decides_the_order(open_one: Open) -> None:

@@ -28,7 +28,7 @@ from tests.engine.models import WithNet
 Family = Callable[[str], WithNet]
 
 SIDE = 64
-BRIEF = Settings(min_blocks=2, max_blocks=2, rounds=3, warmup=1, max_seconds=20)
+BRIEF = Settings(min_blocks=2, max_blocks=2, rounds=3, warmup=1, warmup_ms=0, max_seconds=20)
 # family -> what it is called, its sites in the deployed graph, what they run
 FAMILIES = {
     "v3/yolov3-tiny": ("YOLOv3-tiny", 19, "silu"),

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from devices import runtimes, targets
+from devices import HARNESS_VERSION, runtimes, targets
 from devices.errors import Unsupported
 from devices.protocol import MeasureJob, MeasureResult, Settings
 from devices.targets import Target
@@ -56,7 +56,9 @@ def inputs(model: str, imgsz: int, target: Target) -> dict[str, Any]:
         "options": dict(target.options),
         "activations": list(ACTIVATIONS),
         # A cost model has nothing to repeat.
-        "settings": SETTINGS.model_dump(mode="json") if target.kind == "measured" else None,
+        "settings": {**SETTINGS.model_dump(mode="json"), "harness": HARNESS_VERSION}
+        if target.kind == "measured"
+        else None,
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from devices import targets
+from devices import HARNESS_VERSION, targets
 from devices.assignment import Assignment
 from devices.protocol import MeasureResult, Settings
 from engine import costs
@@ -74,7 +74,7 @@ def _predict_inputs(bed: Bed, target: str) -> dict[str, Any]:
         "cost_model": "combined",
         "activations": list(PREDICTED[target]),
         "held_out": [HELD_OUT, HELD_OUT_SEED],
-        "settings": SETTINGS.model_dump(mode="json"),
+        **_timed(),
         **longer,
     }
 
@@ -86,13 +86,17 @@ def _table_inputs(bed: Bed, target: str) -> dict[str, Any]:
         "target": target,
         "activations": list(FIVE),
         "held_out": [HELD_OUT, HELD_OUT_SEED],
-        "settings": SETTINGS.model_dump(mode="json"),
+        **_timed(),
         "seconds": {
             "uniform_profile": OURS,
             "one_at_a_time": THEIRS[target],
             "truth": TRUTH_S["table"],
         },
     }
+
+
+def _timed() -> dict[str, Any]:
+    return {"settings": SETTINGS.model_dump(mode="json"), "harness": HARNESS_VERSION}
 
 
 def _setup(bed: Bed, target: str, activations: tuple[str, ...], seconds: float) -> costs.Setup:

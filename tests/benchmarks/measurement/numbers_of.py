@@ -19,7 +19,7 @@ def numbers(rows: Rows) -> list[Number]:
         _container(rows, floor),
         _spread(rows),
         *_same(rows, "aa_idle"),
-        *(_effect(rows, size, floor) for size in ("2pct", "5pct")),
+        *(_effect(rows, size) for size in ("2pct", "5pct")),
         *_same(rows, "aa_loaded"),
     ]
 
@@ -32,7 +32,7 @@ def floor_of(rows: Rows) -> float | None:
 
 def truth(rows: Rows, size: str) -> tuple[float, float] | None:
     """What the added nodes really cost, as a ratio with half of its interval; None until whole."""
-    found = [one["ratio"] for one in trials.done(rows, "truth", size)]
+    found = [one["sizes"][size]["ratio"] for one in trials.done(rows, "truth")]
     return trials.mean_log(found) if len(found) == trials.TRUTHS else None
 
 
@@ -97,15 +97,21 @@ def _same(rows: Rows, kind: str) -> list[Number]:
     ]
 
 
-def _effect(rows: Rows, size: str, floor: float | None) -> Number:
-    found, real = trials.done(rows, "effect", size), truth(rows, size)
-    note = f"{len(found)} of {trials.TRIALS} trials"
+def detected(rows: Rows, size: str) -> tuple[int | None, int]:
+    """How many trials found the added nodes, None while there is no noise floor, and of how
+    many."""
+    found, floor = [one["sizes"][size] for one in trials.done(rows, "effect")], floor_of(rows)
+    if floor is None:
+        return None, len(found)
+    return sum(trials.excludes_1(one) and one["ratio"] - 1 > floor for one in found), len(found)
+
+
+def _effect(rows: Rows, size: str) -> Number:
+    (seen, of), real = detected(rows, size), truth(rows, size)
+    note = f"{of} of {trials.TRIALS} trials"
     if real is not None:
         note += f"; true ratio {real[0]:.4f} +- {real[1]:.4f}"
-    detected = None
-    if found and floor is not None:
-        detected = sum(trials.excludes_1(one) and one["ratio"] - 1 > floor for one in found)
-        if len(found) < trials.TRIALS or real is None:
-            note += f"; so far {detected} detected"
-            detected = None
-    return Number(f"effect_{size}", "of 60", (">=", 54), detected, note=note)
+    whole = of == trials.TRIALS and real is not None
+    if of and seen is not None and not whole:
+        note += f"; so far {seen} detected"
+    return Number(f"effect_{size}", "of 60", (">=", 54), seen if whole else None, note=note)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from devices import statistics
+from devices import HARNESS_VERSION, statistics
 from devices.protocol import MeasureResult, Settings
 from tests.benchmarks.measurement.bed import IMGSZ, MODEL, TARGET, Bed, competing_load
 from tests.benchmarks.rows import Rows
@@ -57,9 +57,8 @@ def trials(bed: Bed) -> Iterator[Trial]:
         (range(50, AA), range(20, TRIALS)),
     ):
         yield from _same(bed, "aa_idle", aa)
-        yield from _effects(bed, ("2pct", "5pct"), effects)
+        yield from _effects(bed, effects)
         yield from _same(bed, "aa_loaded", aa)
-    yield from _effects(bed, ("1pct",), range(TRIALS))
 
 
 def inputs(kind: str, *which: object) -> Values:
@@ -71,15 +70,16 @@ def inputs(kind: str, *which: object) -> Values:
         "imgsz": IMGSZ,
         "target": TARGET,
         "nodes": NODES,
+        "harness": HARNESS_VERSION,
         "seconds": [PAIRS_S, CONTAINER_S, AA_S, TRUTH_S, TRIAL_S],
     }
 
 
-def done(rows: Rows, kind: str, *which: object) -> list[Values]:
-    """The values of all trials of a kind (and size) that were made, in order."""
+def done(rows: Rows, kind: str) -> list[Values]:
+    """The values of all trials of a kind that were made, in order."""
     most = {"pairs": PAIRS, "container": CONTAINERS, "local": 1, "spread": REPEATS}
     most |= {"aa_idle": AA, "aa_loaded": AA, "truth": TRUTHS, "effect": TRIALS}
-    found = (rows.find(kind, inputs(kind, *which, n)) for n in range(most[kind]))
+    found = (rows.find(kind, inputs(kind, n)) for n in range(most[kind]))
     return [row["values"] for row in found if row is not None]
 
 
@@ -95,16 +95,16 @@ def _same(bed: Bed, kind: str, numbers: range) -> Iterator[Trial]:
         yield _trial(kind, (n,), partial(_against_itself, bed, n, kind == "aa_loaded"), AA_S)
 
 
-def _effects(bed: Bed, sizes: tuple[str, ...], numbers: range) -> Iterator[Trial]:
-    """First what the added nodes really cost, then trials that must find it, the sizes in turn."""
+def _effects(bed: Bed, numbers: range) -> Iterator[Trial]:
+    """First what the added nodes really cost, then trials that must find it; a lease holds every
+    size, as that of a search holds every candidate."""
     if numbers.start == 0:
         for n in range(TRUTHS):
-            for size in sizes:
-                yield _trial("truth", (size, n), partial(_truth, bed, size, n), TRUTH_S)
+            truth = _to_the_end(_settings(5000 + n, TRUTH_S))
+            yield _trial("truth", (n,), partial(_sizes, bed, truth), TRUTH_S)
     for n in numbers:
-        for size in sizes:
-            make = partial(_compared, bed, NODES[size], _settings(1000 + n, TRIAL_S))
-            yield _trial("effect", (size, n), make, TRIAL_S)
+        settings = _settings(1000 + n, TRIAL_S)
+        yield _trial("effect", (n,), partial(_sizes, bed, settings), TRIAL_S)
 
 
 def _settings(seed: int, seconds: float) -> Settings:
@@ -127,8 +127,15 @@ def _compared(bed: Bed, nodes: int, settings: Settings) -> Values:
     return {**_figures(bed.measure({"other": nodes}, settings)), **_at(load, began)}
 
 
-def _figures(result: MeasureResult) -> Values:
-    arm = result.arm("other")
+def _sizes(bed: Bed, settings: Settings) -> Values:
+    """One lease: the plain detector against one of each size."""
+    load, began = os.getloadavg()[0], time.monotonic()
+    result = bed.measure(NODES, settings)
+    return {"sizes": {size: _figures(result, size) for size in NODES}, **_at(load, began)}
+
+
+def _figures(result: MeasureResult, name: str = "other") -> Values:
+    arm = result.arm(name)
     return {
         "ratio": arm.ratio,
         "interval": [arm.ratio_interval.low, arm.ratio_interval.high],
@@ -160,10 +167,6 @@ def _pairs(bed: Bed, number: int) -> Values:
     blocks = zip(result.arm("plain").samples_ms, result.arm("other").samples_ms, strict=True)
     ratios = [float(np.median(np.divide(other, plain))) for plain, other in blocks]
     return {"pairs": ratios, **_at(load, began)}
-
-
-def _truth(bed: Bed, size: str, number: int) -> Values:
-    return _compared(bed, NODES[size], _to_the_end(_settings(5000 + number, TRUTH_S)))
 
 
 def _spread(bed: Bed, number: int) -> Values:
