@@ -19,6 +19,7 @@ from devices.protocol import Settings
 from devices.runtimes.base import Clocked, Image, Session
 
 _STOP_RESAMPLES = 400  # the stop rule needs a width, not a published interval
+_WARMING = 0.25  # the largest share of a block's time that warming up by time may take
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def measure(
 
     A block opens a fresh session of every arm in random order (where a session lands in memory
     moves its speed by about a percent, and later ones tend to be faster), warms each up for
-    ``settings.warmup`` runs and ``settings.warmup_ms``, whichever takes longer, runs rounds in which every arm runs once in a shuffled order on the same image, and closes them. The
-    process is pinned to ``settings.threads`` CPUs meanwhile. ``between`` is called after every
-    block.
+    ``settings.warmup`` runs or ``settings.warmup_ms``, whichever takes longer, runs rounds in which
+    every arm runs once in a shuffled order on the same image, and closes them. The process is
+    pinned to ``settings.threads`` CPUs meanwhile. ``between`` is called after every block.
 
     It stops when every interval is narrower than ``settings.half_width`` either way, when the time
     or the blocks are used up: never on what the ratios are. ``settings.max_seconds`` covers
@@ -147,10 +148,11 @@ def _warm_up(opened: dict[str, Session], inputs: list[Image], settings: Settings
     """Runs every session equally often; seconds that one round of all arms takes when warm.
 
     A fresh session is slow, and unsteady, for some 40 ms: two runs of a slow model, ten of a fast
-    one.
+    one. In a short lease that is no more than a share of a block.
     """
     fastest = dict.fromkeys(opened, float("inf"))
-    end = time.perf_counter() + len(opened) * settings.warmup_ms / 1e3
+    wanted = len(opened) * settings.warmup_ms / 1e3
+    end = time.perf_counter() + min(wanted, _WARMING * settings.max_seconds / settings.min_blocks)
     runs = 0
     while runs < max(settings.warmup, 1) or time.perf_counter() < end:
         for name, session in opened.items():
