@@ -21,7 +21,9 @@ from devices.runtimes.onnxruntime import OnnxRuntime
 from tests.devices import graphs
 
 Open = Callable[[], Session]
-FEW = Settings(min_blocks=2, max_blocks=3, rounds=4, warmup=1, warmup_ms=0, half_width=1e-9, max_seconds=60)
+FEW = Settings(
+    min_blocks=2, max_blocks=3, rounds=4, warmup=1, warmup_ms=0, half_width=1e-9, max_seconds=60
+)
 
 
 @pytest.fixture(scope="module")

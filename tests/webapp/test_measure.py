@@ -76,7 +76,9 @@ def job(file: File, **fields: object) -> MeasureJob:
             "target": TARGET,
             "arms": [Arm(name="base", file=file), Arm(name="again", file=file)],
             "baseline": "base",
-            "settings": Settings(min_blocks=2, max_blocks=2, rounds=2, warmup=1, warmup_ms=0, max_seconds=5),
+            "settings": Settings(
+                min_blocks=2, max_blocks=2, rounds=2, warmup=1, warmup_ms=0, max_seconds=5
+            ),
         }
         | fields
     )

@@ -101,8 +101,8 @@ def write(rows: Rows, found: list[Number], folder: Path) -> None:
         "## What the added nodes cost",
         f"The mean of {trials.TRUTHS} leases of {trials.TRUTH_S:.0f} s each, with its 95 % "
         f"interval, and how many of {trials.TRIALS} trials of at most {trials.TRIAL_S:.0f} s, "
-        "which do not know it, detected it. A lease holds the plain detector and one of each size. "
-        "Sizes are named after what they were meant to cost; how much it is depends on the machine.",
+        "which do not know it, detected it. A lease holds the plain detector and one of each size, "
+        "which are named after what they were meant to cost; the machine decides what they do.",
         _truths(rows),
     ]
     (folder / "measurement.md").write_text("\n\n".join(parts) + "\n")
