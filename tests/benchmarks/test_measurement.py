@@ -17,7 +17,7 @@ import pytest
 from devices.protocol import MeasureResult, Settings
 from tests.benchmarks.measurement import __main__ as benchmark
 from tests.benchmarks.measurement import numbers_of, trials
-from tests.benchmarks.measurement.bed import Bed
+from tests.benchmarks.measurement.bed import IMGSZ, LARGER, Bed
 from tests.benchmarks.numbers import Number
 from tests.benchmarks.rows import Rows
 from tests.devices import graphs, jobs
@@ -33,8 +33,8 @@ def rows(tmp_path: Path) -> Rows:
     return Rows(tmp_path / "rows", packages=("onnxruntime", "numpy"))
 
 
-def keep(rows: Rows, kind: str, *which: object, **values: Any) -> None:
-    rows.add(kind, trials.inputs(kind, *which), lambda: values)
+def keep(rows: Rows, kind: str, *which: object, imgsz: int = IMGSZ, **values: Any) -> None:
+    rows.add(kind, trials.inputs(kind, *which, imgsz=imgsz), lambda: values)
 
 
 def number(rows: Rows, name: str) -> Number:
@@ -74,14 +74,16 @@ def test_a_run_that_is_cut_off_loses_nothing_and_is_gone_on_with(
     def run(trials_left: int) -> list[dict[str, Any]]:
         monkeypatch.setattr(Cut, "left", trials_left)
         with pytest.raises(KeyboardInterrupt):
-            benchmark.add(rows, cut, kinds={"aa_idle"}, end=math.inf)
+            benchmark.add(rows, cut, cut, kinds={"aa_idle"}, end=math.inf)
         return trials.done(rows, "aa_idle")
 
     first = run(1)
     both = run(1)
     assert (len(first), len(both)) == (1, 2)
     assert both[0] == first[0]
-    benchmark.add(rows, cut, kinds={"aa_idle"}, end=time.monotonic() + 1)  # no time for another
+    benchmark.add(
+        rows, cut, cut, kinds={"aa_idle"}, end=time.monotonic() + 1
+    )  # no time for another
     found = numbers_of.numbers(rows)
     benchmark.write(rows, found, tmp_path)
     assert "2 of 200 comparisons" in (tmp_path / "measurement.md").read_text()
@@ -151,22 +153,25 @@ def test_the_order_of_opening_and_the_plain_loop(rows: Rows) -> None:
     for n in range(trials.PAIRS):
         keep(rows, "pairs", n, pairs=[1.0005, 0.9995, 1.0004])
     for n in range(trials.REPEATS):
-        keep(rows, "spread", n, plain=1 + 0.01 * (n % 3), paired=1 + 0.002 * (n % 3), each_s=1.0)
-    bias, spread = number(rows, "order_bias"), number(rows, "spread_vs_plain")
+        for imgsz, paired in ((LARGER, 0.002), (IMGSZ, 0.01)):
+            spread = {"plain": 1 + 0.01 * (n % 3), "paired": 1 + paired * (n % 3), "each_s": 1.0}
+            keep(rows, "spread", n, imgsz=imgsz, **spread)
+    bias, times = number(rows, "order_bias"), number(rows, "spread_vs_plain")
     assert bias.value == pytest.approx(0.00013, abs=2e-5)
     assert bias.met
-    assert spread.value == pytest.approx(5.0)
+    assert times.value == pytest.approx(5.0)
+    assert f"at {IMGSZ} px 1.00 times" in times.note
 
 
 def test_what_says_most_comes_first(bed: Bed) -> None:
-    """In a quarter of an hour: every short part, and idle comparisons enough for a noise floor."""
+    """In twenty minutes: every short part, and idle comparisons enough for a noise floor."""
     spent, kinds = 0.0, []
-    for trial in trials.trials(bed):
+    for trial in trials.trials(bed, bed):
         spent += trial.seconds
-        if spent > 15 * 60:
+        if spent > 20 * 60:
             break
         kinds.append(trial.kind)
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
     assert list(counts)[:5] == ["pairs", "container", "local", "spread", "aa_idle"]
     assert counts["aa_idle"] >= 20
-    assert len(list(trials.trials(bed))) == 4 + 3 + 1 + 20 + 2 * 200 + 10 + 60
+    assert len(list(trials.trials(bed, bed))) == 4 + 3 + 1 + 2 * 20 + 2 * 200 + 10 + 60

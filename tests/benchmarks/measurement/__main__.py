@@ -19,7 +19,7 @@ import pandas as pd
 from devices.errors import DeviceError
 from tests.benchmarks.devices import testbed
 from tests.benchmarks.measurement import numbers_of, trials
-from tests.benchmarks.measurement.bed import IMGSZ, LOADS, MODEL, TARGET, Bed
+from tests.benchmarks.measurement.bed import IMGSZ, LARGER, LOADS, MODEL, TARGET, Bed
 from tests.benchmarks.numbers import Number, table
 from tests.benchmarks.rows import Rows
 
@@ -43,24 +43,25 @@ def main() -> None:
     try:
         if not options.page:
             work = ROOT / "var" / "bench" / "measurement"
-            bed = Bed(work, testbed.base(MODEL, IMGSZ, work).file)
-            add(rows, bed, kinds=wanted, end=time.monotonic() + 60 * options.minutes)
+            bed, larger = (Bed(work, testbed.base(MODEL, px, work).file) for px in (IMGSZ, LARGER))
+            add(rows, bed, larger, kinds=wanted, end=time.monotonic() + 60 * options.minutes)
     finally:
         found = numbers_of.numbers(rows)
         write(rows, found, options.out)
         print(table(found).to_string(index=False))
 
 
-def add(rows: Rows, bed: Bed, *, kinds: set[str], end: float) -> None:
+def add(rows: Rows, bed: Bed, larger: Bed, *, kinds: set[str], end: float) -> None:
     """Measure what is missing of ``kinds`` until ``end`` by the monotonic clock.
 
     A kind that this machine cannot measure now (no container engine, for one) is left out, which
     is said.
     """
     for nodes in (0, *trials.NODES.values()):
-        bed.file(nodes)  # made before the first trial, so that no trial's time holds it
+        for each in (bed, larger):
+            each.file(nodes)  # made before the first trial, so that no trial's time holds it
     failed: set[str] = set()
-    for trial in trials.trials(bed):
+    for trial in trials.trials(bed, larger):
         known = rows.find(trial.kind, trial.inputs) is not None
         if known or trial.kind not in kinds - failed:
             continue
@@ -88,8 +89,8 @@ def write(rows: Rows, found: list[Number], folder: Path) -> None:
     parts = [
         "# Measurements, measured",
         f"Made by `make bench-measurement` from the rows in `measurement.json`: {MODEL} at {IMGSZ} "
-        f"px on `{TARGET}`, one lease a comparison. A run adds what is missing, and may be ended "
-        "at any time. *idle*: nothing else of ours runs; *loaded*: "
+        f"px on `{TARGET}` (spread_vs_plain: {LARGER} px), one lease a comparison. A run adds what "
+        "is missing, and may be ended at any time. *idle*: nothing else of ours runs; *loaded*: "
         f"{LOADS} processes of the benchmark multiply matrices, a second on and a second off. An "
         "effect is made of nodes before the first layer that cost time and change nothing. "
         "*Different* and *detected* mean that the interval excludes 1 and the ratio is further "

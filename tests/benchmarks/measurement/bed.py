@@ -21,7 +21,7 @@ from devices.protocol import Arm, File, MeasureJob, MeasureResult, Settings
 from devices.runtimes.base import sha256
 from devices.transports import local
 
-TARGET, MODEL, IMGSZ = "cpu-onnxruntime-fp32", "YOLOv8n", 160
+TARGET, MODEL, IMGSZ, LARGER = "cpu-onnxruntime-fp32", "YOLOv8n", 160, 320
 TIMEOUT_S = 1800.0
 # The competing load of aa_loaded: each process works for a second and rests for one, and ends with
 # the benchmark, however that ends.

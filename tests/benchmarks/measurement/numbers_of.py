@@ -6,6 +6,7 @@ import statistics as stats
 
 from devices import statistics
 from tests.benchmarks.measurement import trials
+from tests.benchmarks.measurement.bed import IMGSZ, LARGER
 from tests.benchmarks.numbers import Number
 from tests.benchmarks.rows import Rows
 
@@ -66,15 +67,24 @@ def _container(rows: Rows, floor: float | None) -> Number:
 
 
 def _spread(rows: Rows) -> Number:
-    found = trials.done(rows, "spread")
-    note = f"{len(found)} of {trials.REPEATS} repeats"
-    times = None
-    if len(found) > 1:
-        plain, paired = (stats.stdev(one[name] for one in found) for name in ("plain", "paired"))
-        each = stats.median(one["each_s"] for one in found)
-        note += f" of {each:.1f} s; spread {plain:.4f} by the loop, {paired:.4f} by leases"
-        times = plain / paired if len(found) == trials.REPEATS else None
+    """Of the larger images; what the small ones say is in the note."""
+    times, note = spread(rows, LARGER)
+    less, also = spread(rows, IMGSZ)
+    if less is not None:
+        note += f"; at {IMGSZ} px {less:.2f} times: {also}"
     return Number("spread_vs_plain", "times", (">=", 2.0), times, note=note)
+
+
+def spread(rows: Rows, imgsz: int) -> tuple[float | None, str]:
+    """How many times less leases spread than plain loops; None until every repeat is there."""
+    found = trials.done(rows, "spread", imgsz)
+    note = f"{len(found)} of {trials.REPEATS} repeats"
+    if len(found) < 2:
+        return None, note
+    plain, paired = (stats.stdev(one[name] for one in found) for name in ("plain", "paired"))
+    each = stats.median(one["each_s"] for one in found)
+    note += f" of {each:.1f} s; spread {plain:.4f} by the loop, {paired:.4f} by leases"
+    return plain / paired if len(found) == trials.REPEATS else None, note
 
 
 def _same(rows: Rows, kind: str) -> list[Number]:

@@ -16,7 +16,7 @@ from scipy.stats import t as student
 
 from devices import HARNESS_VERSION, statistics
 from devices.protocol import MeasureResult, Settings
-from tests.benchmarks.measurement.bed import IMGSZ, MODEL, TARGET, Bed, competing_load
+from tests.benchmarks.measurement.bed import IMGSZ, LARGER, MODEL, TARGET, Bed, competing_load
 from tests.benchmarks.rows import Rows
 
 Values = dict[str, Any]
@@ -26,6 +26,7 @@ PAIRS_S, CONTAINER_S, AA_S, TRUTH_S, TRIAL_S = 30.0, 30.0, 8.0, 60.0, 25.0
 NODES = {"1pct": 2, "2pct": 4, "5pct": 10}  # more nodes; what they cost is measured: "truth"
 KINDS = ("pairs", "container", "local", "spread", "aa_idle", "truth", "effect", "aa_loaded")
 PLAIN_RUNS = 100
+SPREAD_S = 10.0  # a loop and a lease at the larger size, about
 STARTING_S = 5.0  # of a device's process, and of the competing load
 IMAGE_PREFIX = os.environ.get("ACTNAS_IMAGES", "actnas")
 
@@ -40,18 +41,20 @@ class Trial:
     seconds: float
 
 
-def trials(bed: Bed) -> Iterator[Trial]:
+def trials(bed: Bed, larger: Bed) -> Iterator[Trial]:
     """Every trial, in an order in which any prefix says as much as its time allows.
 
     What is known after minutes comes first; then a share of each long part, then their rest.
+    ``larger`` is the detector at LARGER pixels, on which a plain loop takes seconds.
     """
     for n in range(PAIRS):
         yield _trial("pairs", (n,), partial(_pairs, bed, n), PAIRS_S)
     for n in range(CONTAINERS):
         yield _trial("container", (n,), partial(_in_container, bed, n), CONTAINER_S)
     yield _trial("local", (0,), partial(_compared, bed, NODES["5pct"], _final(0)), CONTAINER_S)
-    for n in range(REPEATS):
-        yield _trial("spread", (n,), partial(_spread, bed, n), STARTING_S)
+    for each, imgsz in ((larger, LARGER), (bed, IMGSZ)):
+        for n in range(REPEATS):
+            yield _trial("spread", (n,), partial(_spread, each, n), SPREAD_S, imgsz)
     for aa, effects in (
         (range(50), range(20)),
         (range(50, AA), range(20, TRIALS)),
@@ -61,13 +64,13 @@ def trials(bed: Bed) -> Iterator[Trial]:
         yield from _same(bed, "aa_loaded", aa)
 
 
-def inputs(kind: str, *which: object) -> Values:
+def inputs(kind: str, *which: object, imgsz: int = IMGSZ) -> Values:
     """What decides a row."""
     return {
         "kind": kind,
         "which": list(which),
         "model": MODEL,
-        "imgsz": IMGSZ,
+        "imgsz": imgsz,
         "target": TARGET,
         "nodes": NODES,
         "harness": HARNESS_VERSION,
@@ -75,18 +78,22 @@ def inputs(kind: str, *which: object) -> Values:
     }
 
 
-def done(rows: Rows, kind: str) -> list[Values]:
+def done(rows: Rows, kind: str, imgsz: int = IMGSZ) -> list[Values]:
     """The values of all trials of a kind that were made, in order."""
     most = {"pairs": PAIRS, "container": CONTAINERS, "local": 1, "spread": REPEATS}
     most |= {"aa_idle": AA, "aa_loaded": AA, "truth": TRUTHS, "effect": TRIALS}
-    found = (rows.find(kind, inputs(kind, n)) for n in range(most[kind]))
+    found = (rows.find(kind, inputs(kind, n, imgsz=imgsz)) for n in range(most[kind]))
     return [row["values"] for row in found if row is not None]
 
 
 def _trial(
-    kind: str, which: tuple[object, ...], make: Callable[[], Values], seconds: float
+    kind: str,
+    which: tuple[object, ...],
+    make: Callable[[], Values],
+    seconds: float,
+    imgsz: int = IMGSZ,
 ) -> Trial:
-    return Trial(kind, inputs(kind, *which), make, seconds + STARTING_S)
+    return Trial(kind, inputs(kind, *which, imgsz=imgsz), make, seconds + STARTING_S)
 
 
 def _same(bed: Bed, kind: str, numbers: range) -> Iterator[Trial]:
