@@ -118,7 +118,8 @@ def sweep() -> int:
     freed = Host.objects.filter(leased_by__isnull=False).exclude(leased_by__state=State.RUNNING)
     count = freed.update(leased_by=None, leased_at=None, lease_heartbeat=None)
     for device in Device.objects.exclude(state=DeviceState.IDLE):
-        if not Job.objects.filter(queue=device.queue, state=State.RUNNING).exists():
+        queues = (device.queue, device.check_queue)
+        if not Job.objects.filter(queue__in=queues, state=State.RUNNING).exists():
             idle = Device.objects.filter(pk=device.pk).exclude(state=DeviceState.IDLE)
             count += idle.update(state=DeviceState.IDLE)
     return count

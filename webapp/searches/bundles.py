@@ -31,7 +31,7 @@ from webapp.pool.services import record_noise
 from webapp.searches import measuring
 from webapp.searches.models import Measurement
 
-_USERS_FAULT = ("BadRequest", "Unsupported")
+_USERS_FAULT = ("BadRequest", "Unsupported", "OutOfMemory")
 
 
 @dataclass
