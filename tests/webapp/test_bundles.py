@@ -19,7 +19,7 @@ from tests.webapp import test_measure as measuring
 from tests.webapp.conftest import People
 from tests.webapp.test_measure import job, surroundings, tiny_model
 from webapp.audit.models import Record
-from webapp.jobs.choices import State
+from webapp.jobs.choices import Fault, State
 from webapp.jobs.models import Job
 from webapp.jobs.standstill import why
 from webapp.pool.models import Device
@@ -75,8 +75,9 @@ def test_out_by_the_admin_page_and_back(
     content = measured(tmp_path / "there" / "here-cpu")
 
     forged = json.loads(content)
-    forged["returned"][0]["result"]["arms"][1]["ratio"] *= 0.9
-    assert "the ratio is" in upload(admin, json.dumps(forged).encode())
+    again = forged["returned"][0]["result"]["arms"][1]
+    again["ratio_interval"] = {"low": again["ratio"], "high": again["ratio"]}
+    assert "end is" in upload(admin, json.dumps(forged).encode())
     assert "is no results.json" in upload(admin, b"{}x")
     assert Job.objects.get(pk=asked.job.pk).state == State.QUEUED  # nothing was taken in
 
@@ -98,7 +99,7 @@ def test_out_by_the_admin_page_and_back(
 def test_out_and_back_by_commands(asked: Measurement, people: People, tmp_path: Path) -> None:
     call_command("bundle", "here-cpu", out=tmp_path / "there")
     bundle = json.loads((tmp_path / "there" / "bundle.json").read_text())
-    failed = {"sha256": bundle["jobs"][0]["sha256"], "error": "no memory", "kind": "DeviceError"}
+    failed = {"sha256": bundle["jobs"][0]["sha256"], "error": "no memory", "kind": "OutOfMemory"}
     results = tmp_path / "results.json"
     results.write_text(json.dumps({"harness": bundle["harness"], "returned": [failed]}))
     with pytest.raises(CommandError, match="'alice' is no administrator"):
@@ -107,6 +108,7 @@ def test_out_and_back_by_commands(asked: Measurement, people: People, tmp_path: 
     asked.refresh_from_db()
     assert asked.job is not None
     assert (asked.job.state, asked.job.reason) == (State.FAILED, "no memory")
+    assert asked.job.fault == Fault.USER  # a smaller model is its owner's to give
     assert asked.imported_by == people.admin
     with pytest.raises(CommandError, match="nothing waits for This machine on here"):
         call_command("bundle", "here-cpu", out=tmp_path / "again")

@@ -68,8 +68,12 @@ def _references(row: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any
 def _device_model(values: dict[str, Any]) -> str:
     if values["kind"] == "modelled":
         return str(values["target"]["title"])[:120]
-    cpu = values["provenance"]["machine"].get("cpu", {})
-    return str(cpu.get("model name") or "unknown")[:120]
+    machine = values["provenance"]["machine"]
+    if values["target"]["hardware"] == "gpu":
+        name = machine.get("gpu", {}).get("name")
+    else:
+        name = machine.get("cpu", {}).get("model name")
+    return str(name or "unknown")[:120]
 
 
 @dataclass(frozen=True)

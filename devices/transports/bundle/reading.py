@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from devices import HARNESS_VERSION, statistics, targets
 from devices.errors import BadRequest
-from devices.protocol import MeasureJob, MeasureResult
+from devices.protocol import ArmResult, MeasureJob, MeasureResult
 from devices.transports.bundle.documents import MANIFEST, Bundle, Results
 
 MAX_BYTES = 64 << 20
+OTHER_DRAWS = 0.25  # of half an interval: how far its ends may be from those of our own draws
 
 
 def read(path: Path) -> Results:
@@ -74,14 +76,46 @@ def check(result: MeasureResult, job: MeasureJob) -> None:
         found = result.arm(arm.name)
         if arm.ready and found.file_sha256 != arm.file.sha256:
             raise BadRequest(f"job {job.id!r}, arm {arm.name!r}: another file was measured")
-    base = result.arm(job.baseline)
+    _check_files(result, job)
     for found in result.arms:
-        expected = found.latency_ms / base.latency_ms
-        if result.kind == "measured":
-            seed = job.settings.seed
-            expected = statistics.ratio(base.samples_ms, found.samples_ms, seed=seed).ratio
-        if not math.isclose(found.ratio, expected, rel_tol=1e-6):
+        _check_figures(found, result, job)
+
+
+def _check_files(result: MeasureResult, job: MeasureJob) -> None:
+    """Arms of one file and one assignment were measured as one file: an A/A pair stays one."""
+    files: dict[tuple[object, ...], str] = {}
+    for arm in job.arms:
+        same = (arm.file.sha256, *sorted((arm.assignment or {}).items()))
+        found = result.arm(arm.name).file_sha256
+        if files.setdefault(same, found) != found:
             raise BadRequest(
-                f"job {job.id!r}, arm {found.name!r}: the ratio is {found.ratio:.4f}, "
+                f"job {job.id!r}, arm {arm.name!r}: another file than that of an equal arm was "
+                "measured"
+            )
+
+
+def _check_figures(found: ArmResult, result: MeasureResult, job: MeasureJob) -> None:
+    """Everything that is claimed of a model later is what its samples say."""
+    base = result.arm(job.baseline)
+    said = {
+        "latency": found.latency_ms,
+        "ratio": found.ratio,
+        "lower end": found.ratio_interval.low,
+        "upper end": found.ratio_interval.high,
+    }
+    room = dict.fromkeys(said, 1e-6)
+    if result.kind == "measured":
+        own = statistics.ratio(base.samples_ms, found.samples_ms, seed=job.settings.seed)
+        latency = float(np.median([ms for block in found.samples_ms for ms in block]))
+        given = (latency, own.ratio, own.low, own.high)
+        # Another version of NumPy may draw other resamples.
+        room["lower end"] = room["upper end"] = OTHER_DRAWS * own.half_width + 1e-6
+    else:
+        exact = found.latency_ms / base.latency_ms
+        given = (found.latency_ms, exact, exact, exact)
+    for (what, value), expected in zip(said.items(), given, strict=True):
+        if not math.isclose(value, expected, rel_tol=1e-6, abs_tol=room[what]):
+            raise BadRequest(
+                f"job {job.id!r}, arm {found.name!r}: the {what} is {value:.4f}, "
                 f"its figures give {expected:.4f}"
             )

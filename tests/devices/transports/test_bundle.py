@@ -14,7 +14,7 @@ import pytest
 
 from devices import HARNESS_VERSION
 from devices.errors import BadRequest
-from devices.protocol import MeasureJob, MeasureResult, content_hash
+from devices.protocol import Interval, MeasureJob, MeasureResult, content_hash
 from devices.targets import TARGETS
 from devices.transports import bundle
 from tests.devices import jobs
@@ -161,9 +161,19 @@ def test_a_result_that_does_not_answer_the_job_is_refused(
         bundle.check(result.model_copy(update={"job_id": "another"}), job)
     with pytest.raises(BadRequest, match="arms are not those of the job"):
         bundle.check(result.model_copy(update={"arms": result.arms[:1]}), job)
-    better = result.arms[1].model_copy(update={"ratio": 0.5 * result.arms[1].ratio})
-    with pytest.raises(BadRequest, match="arm 'uniform:relu': the ratio is"):
-        bundle.check(result.model_copy(update={"arms": [result.arms[0], better]}), job)
+    relu = result.arms[1]
+    narrow = Interval(low=relu.ratio, high=relu.ratio)
+    for change, said in (
+        ({"ratio": 0.5 * relu.ratio}, "the ratio is"),
+        ({"latency_ms": 0.5 * relu.latency_ms}, "the latency is"),
+        ({"ratio_interval": narrow}, "the (lower|upper) end is"),
+    ):
+        better = relu.model_copy(update=change)
+        with pytest.raises(BadRequest, match=f"arm 'uniform:relu': {said}"):
+            bundle.check(result.model_copy(update={"arms": [result.arms[0], better]}), job)
+    twice = [job.arms[0], job.arms[0].model_copy(update={"name": relu.name})]
+    with pytest.raises(BadRequest, match="another file than that of an equal arm"):
+        bundle.check(result, job.model_copy(update={"arms": twice}))
     ready = [arm.model_copy(update={"ready": True, "assignment": None}) for arm in job.arms]
     with pytest.raises(BadRequest, match="another file was measured"):
         bundle.check(result, job.model_copy(update={"arms": ready}))

@@ -14,9 +14,9 @@ from webapp.jobs.choices import Kind, State
 from webapp.jobs.models import Job
 from webapp.jobs.standstill import why
 from webapp.pool import health
-from webapp.pool.choices import Cause, Health
+from webapp.pool.choices import Cause, DeviceState, Health
 from webapp.pool.models import Device, HealthCheck, Host
-from webapp.pool.services import choose_device, ensure_local
+from webapp.pool.services import choose_device, ensure_local, sweep
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,6 +87,17 @@ def test_a_check_is_a_job_of_the_device(device: Device, work: Worker) -> None:
     assert (change.was, change.now, change.author) == ("unknown", device.health, "")
     assert change.reason == device.health_reason
     assert "over 1 check" in change.reason
+
+
+def test_a_device_runs_as_long_as_its_check_does(device: Device) -> None:
+    job = health.start_check(device, cause=Cause.ASKED).job
+    assert job is not None
+    Device.objects.filter(pk=device.pk).update(state=DeviceState.RUNNING)
+    for state, seen in ((State.RUNNING, DeviceState.RUNNING), (State.FINISHED, DeviceState.IDLE)):
+        Job.objects.filter(pk=job.pk).update(state=state)
+        sweep()
+        device.refresh_from_db()
+        assert device.state == seen
 
 
 def test_a_check_that_fails_makes_the_device_bad_until_one_succeeds(
