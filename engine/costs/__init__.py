@@ -52,12 +52,12 @@ def choose(target: Target, *, recipe: str, memory_limited: bool) -> Way:
     """The way in which a search first fills the table of ``target``.
 
     - recipe `paper`: one-swap models, always, because that is what the paper does;
-    - a modelled target under a memory limit: one-swap models, whose deltas are exact and carry
-      memory, at about 0.7 s each;
+    - a target under a memory limit whose memory is not planned from an ONNX graph: one-swap models,
+      which carry memory (on a modelled target exactly, at about 0.7 s each);
     - everything else: the profiles of the uniform models. On a measured target a single swap drowns
       in noise; on a modelled one profiles are exact but for neighbours' effects, which the
       composed models that are costed next put right.
     """
-    if recipe == "paper" or (target.kind == "modelled" and memory_limited):
+    if recipe == "paper" or (memory_limited and not target.runs_onnx):
         return one_at_a_time
     return uniform_profile

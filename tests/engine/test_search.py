@@ -222,6 +222,15 @@ def test_the_papers_recipe_swaps_one_site_at_a_time_and_searches_at_random_besid
     assert len(beside) == 1
     assert beside[0].measured_ratio is not None
     assert not beside[0].chosen
-    assert any(one.chosen for one in found.candidates)
+    exact = [one for one in found.candidates if one is not beside[0]]
+    assert all(one.map50_95 is not None for one in exact)  # shown, but it decides nothing:
+    assert all(one.expected_loss is None for one in found.candidates)
+    (chosen,) = (one for one in exact if one.chosen)
+    assert chosen.measured_ratio is not None
+    assert not any(
+        one.penalty < chosen.penalty and one.measured_ratio < chosen.measured_ratio
+        for one in exact
+        if one.measured_ratio is not None
+    )
     (mix,) = (arm for arm in found.arms if arm.name == "mix")
     assert mix.loss is not None

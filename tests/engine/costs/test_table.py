@@ -71,6 +71,8 @@ def test_it_refuses_what_does_not_fit() -> None:
         ("npu-ethos-u55-128-int8", "supernet", True, one_at_a_time),
         ("npu-ethos-u55-128-int8", "supernet", False, uniform_profile),
         ("cpu-openvino-fp32", "supernet", True, uniform_profile),
+        ("cpu-litert-int8", "supernet", True, one_at_a_time),
+        ("cpu-litert-int8", "supernet", False, uniform_profile),
         ("cpu-openvino-fp32", "paper", False, one_at_a_time),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,17 @@ def test_mixes_span_the_range_and_stand_twice_below_a_goal_in_reach(
         return
     ratios = [s.latency_ratio for s in found]
     assert max(ratios) - min(ratios) > 0.05
+
+
+def test_a_mix_that_needs_more_memory_than_predicted_is_not_picked(tmp_path: Path) -> None:
+    search = context(Device(), tmp_path)
+    search.spec = replace(search.spec, max_memory_ratio=0.9)
+    row = {"expected_loss": None, "distortion": None, "pareto": False}
+    rows = [
+        {**row, "ratio": 0.7, "penalty": 0.2, "measured_memory_ratio": 0.95},
+        {**row, "ratio": 0.8, "penalty": 0.1, "measured_memory_ratio": 0.85},
+    ]
+    assert candidates._picks(search, rows) == [rows[1]]
 
 
 def test_a_front_is_marked_where_mixes_differ_beyond_the_noise(tmp_path: Path) -> None:
