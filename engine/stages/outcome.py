@@ -252,6 +252,11 @@ def _notes(context: Context, found: Findings, final: MeasureResult) -> list[str]
     table = CostTable.from_json(found.chosen["table"])
     notes = [context.target.notes, *final.notes, table.within_noise(found.cost["noise_floor"])]
     notes += _said_of_costs(table)
+    if context.spec.recipe == "paper" and context.trains:
+        notes.append(
+            "mixes maximise the summed NWOT gains of one-swap models under the limits; ActNAS does "
+            "not publish its objective, this one is ours"
+        )
     if found.scores is not None:
         left_out = found.scores["left_out"]
         if left_out:

@@ -73,6 +73,11 @@ def test_every_arm_stands_in_the_result(result: Result) -> None:
     assert mix.assignment.uniform_activation is None or mix.latency_ratio is not None
 
 
+def test_what_is_costed_is_what_is_scored(result: Result) -> None:
+    """On a cost model, too: the TFLite file itself and not the ONNX file that it is made of."""
+    assert "mAP is of the file that was costed, on the test split" in result.notes
+
+
 def test_figures_belong_to_the_file_that_lies_there(spec: SearchSpec, result: Result) -> None:
     for arm in result.arms:
         assert arm.file is not None
@@ -234,3 +239,4 @@ def test_the_papers_recipe_swaps_one_site_at_a_time_and_searches_at_random_besid
     )
     (mix,) = (arm for arm in found.arms if arm.name == "mix")
     assert mix.loss is not None
+    assert any("this one is ours" in note for note in found.notes)
