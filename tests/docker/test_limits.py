@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import docker
 import pytest
 
 from devices.confinement import Confinement, Limits, missing
+from devices.errors import NotConfined
 from devices.protocol import MeasureJob
+from devices.transports import containers
 from devices.transports import docker as transport
-from devices.transports.containers import USER, Setup, stated
+from devices.transports.containers import USER, Image, Setup, stated
 from tests.devices import jobs
 from tests.docker.conftest import held, left
 from tests.docker.test_transport import ENDLESS
@@ -77,6 +80,14 @@ def test_a_container_with_every_limit_lacks_none(
         ),
         ({"memswap_limit": "512m"}, "the swap limit is not set", "it may swap (256 MiB)"),
         ({"init": False}, "there is no init", "its process 1 is"),
+        ({"cpuset_cpus": None}, "the cpuset is not set", "it may use the CPUs"),
+        ({"cap_add": ["NET_RAW"]}, "capabilities are added", "it has capabilities"),
+        ({"privileged": True}, "it is privileged", "it has capabilities"),
+        (
+            {"volumes": {"actnas-limits": {"bind": "/data"}}},
+            "something of the host's is mounted",
+            "it can write to /data",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -92,6 +103,28 @@ def test_each_limit_that_lacks_is_named_from_both_sides(
     assert any(phrase.startswith(inside) for phrase in finds), finds
 
 
+def test_a_container_that_the_engine_made_otherwise_is_not_started(
+    engine: docker.DockerClient,
+    onnxruntime_image: str,
+    setup: Setup,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+
+    def without_init(client: docker.DockerClient, setup: Setup, image: Image, *_: object) -> object:
+        made.append(client.containers.create(image.id, ["--stdio"], **(FULL | {"init": False})))
+        return made[-1]
+
+    monkeypatch.setattr(containers, "_create", without_init)
+    job = jobs.job(tmp_path, "cpu-onnxruntime-fp32")
+    with pytest.raises(NotConfined, match="made a container of which there is no init"):
+        transport.run(job, setup=replace(setup, limits=LIMITS), timeout_s=30)
+    (container,) = made
+    with pytest.raises(docker.errors.NotFound):
+        engine.containers.get(container.id)
+
+
 def seen(
     engine: docker.DockerClient, image: str, options: dict[str, Any]
 ) -> tuple[list[str], list[str]]:
@@ -104,5 +137,7 @@ def seen(
         assert container.wait(timeout=60)["StatusCode"] == 0, container.logs()
         found = Confinement.model_validate_json(container.logs(stdout=True, stderr=False))
     finally:
-        container.remove(force=True)
+        container.remove(force=True, v=True)
+        for name in options.get("volumes", {}):
+            engine.volumes.get(name).remove()
     return states, missing(found, LIMITS)

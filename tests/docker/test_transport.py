@@ -30,7 +30,7 @@ from devices.errors import (
 )
 from devices.protocol import Arm, MeasureJob, Settings
 from devices.run import run as run_here
-from devices.transports import containers
+from devices.transports import containers, exchange
 from devices.transports import docker as transport
 from devices.transports.containers import Setup
 from tests.conftest import ROOT
@@ -145,6 +145,34 @@ def test_files_that_do_not_fit_are_told_who_sent_the_job(
 def test_the_deadline_ends_it(onnxruntime_image: str, setup: Setup, endless: MeasureJob) -> None:
     with pytest.raises(TimedOut, match="no result within 4 s"):
         transport.run(endless, setup=setup, timeout_s=4)
+
+
+def test_it_ends_itself_where_nobody_does(
+    onnxruntime_image: str, setup: Setup, endless: MeasureJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The container knows of its deadline: here it is told of an earlier one than we keep."""
+    measure = exchange.measure
+    monkeypatch.setattr(
+        exchange, "measure", lambda line, job, limits, _: measure(line, job, limits, 3.0)
+    )
+    with pytest.raises(TimedOut, match="the container ended itself at its deadline"):
+        transport.run(endless, setup=setup, timeout_s=60)
+
+
+def test_a_file_that_is_measured_as_it_is_keeps_its_hash(
+    onnxruntime_image: str, setup: Setup, tmp_path: Path
+) -> None:
+    file = jobs.detector(tmp_path)
+    job = MeasureJob(
+        id="ready",
+        target="cpu-onnxruntime-fp32",
+        arms=[Arm(name=name, file=file, ready=True) for name in ("base", "again")],
+        baseline="base",
+        settings=jobs.QUICK,
+    )
+    result = transport.run(job, setup=setup, timeout_s=60)
+    assert [arm.file_sha256 for arm in result.arms] == [file.sha256] * 2
+    assert all(arm.samples_ms for arm in result.arms)
 
 
 def test_cancelling_ends_it(onnxruntime_image: str, setup: Setup, endless: MeasureJob) -> None:
