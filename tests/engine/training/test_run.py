@@ -99,6 +99,19 @@ def test_a_training_that_was_cut_ends_as_one_that_ran_through(
     assert not list(folder.glob("*-checkpoint.pt"))
 
 
+def test_what_a_teacher_says_decides_the_weights(adapt: TrainingSpec, whole: LocalServices) -> None:
+    """The same steps on the same images, with and without: the teacher is chosen on the way."""
+    untaught = replace(adapt, phase="arm")
+    taught = replace(untaught, settings=replace(SETTINGS, distil=1.0))
+    alone, guided = weights(whole.train(untaught)), weights(whole.train(taught))
+    assert not same(alone, guided)
+    assert all(value.isfinite().all() for value in guided.values())
+    assert taught.teacher is not None
+    teacher = whole.train(taught.teacher)  # made on the way
+    assert read_summary(teacher)["teacher"] in ("uploaded", "reference")
+    assert taught.parent == untaught.parent  # both start from the same adapted weights
+
+
 def test_a_time_limit_ends_a_training_which_a_longer_one_finishes(
     adapt: TrainingSpec, whole: LocalServices, tmp_path: Path
 ) -> None:
