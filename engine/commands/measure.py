@@ -11,6 +11,7 @@ from devices.assignment import Assignment
 from devices.errors import BadRequest
 from devices.protocol import MeasureResult, Settings
 from engine import assignments
+from engine.arms import ONE_TABLE
 from engine.commands.inputs import (
     Outcome,
     base_file,
@@ -92,6 +93,8 @@ def show_measured(result: MeasureResult) -> None:
         ratio = f"{arm.ratio:.3f}"
         if result.kind == "measured":
             ratio += f" ({ends.low:.3f}-{ends.high:.3f})"
+        if (one_table := arm.details.get(ONE_TABLE)) is not None:
+            ratio += f"; {one_table:.3f} with SiLU as one table"
         memory = f"{arm.memory.value:.1f} {arm.memory.unit}" if arm.memory else "-"
         table.add_row(arm.name, f"{arm.latency_ms:.3f}", ratio, memory)
     console = Console()

@@ -72,5 +72,12 @@ def test_beside_every_ratio_of_an_npu_stands_the_one_with_silu_as_one_table(
     assert "; SiLU lowered as LOGISTIC + MUL" in text
     said = re.findall(r"([0-9.]+)\u00d7 with SiLU as one table", text)
     assert said == [f"{arm['ratio_one_table']:.3f}" for arm in entry.arms]
-    for path in (f"/?target={NPU}", f"/searches/{entry.search.request.pk}/"):
+    for path in (
+        f"/?target={NPU}",
+        f"/searches/{entry.search.request.pk}/",
+        f"/searches/{entry.search.request.pk}/{entry.search.pk}/figures/",
+        f"/devices/{world.device.slug}/",
+        f"/models/{world.model.pk}/",
+        "/accounts/",
+    ):
         assert "with SiLU as one table" in client.get(path).content.decode()

@@ -59,6 +59,15 @@ def span(low: float | None, high: float | None, digits: int = 3) -> str:
     return figures.span(low, high, digits)
 
 
+@register.filter
+def one_table(ratio: float | str | None) -> SafeString:
+    """Below an NPU's latency ratio: the one against SiLU as a single table; nothing elsewhere (a
+    template's word for what a document lacks is "")."""
+    if not isinstance(ratio, float):
+        return SafeString("")
+    return format_html('<span class="sub">{} with SiLU as one table</span>', figures.ratio(ratio))
+
+
 @register.simple_tag
 def ratio_drawing(row: Row, scale: tuple[float, float]) -> SafeString:
     """A row's latency ratio with its interval, on the axis ``scale`` of its column."""
