@@ -58,6 +58,8 @@ def admin(people: People) -> Client:
         ({"cpuset": "two"}, "ranges like &quot;0-3,6&quot; are accepted"),
         ({"memory_mib": "100"}, "100 MiB: at least 512 is accepted"),
         ({"transport": "local", "engine": "ssh://lab"}, "only a device with the transport Docker"),
+        ({"transport": "local", "cpuset": "0-1"}, "only a device with the transport Docker"),
+        ({"transport": "bundle", "memory_mib": "2048"}, "only a device with the transport Docker"),
     ],
 )
 def test_what_does_not_fit_is_refused(admin: Client, fields: dict[str, str], said: str) -> None:

@@ -165,8 +165,12 @@ class Device(models.Model):
                 Engine(self.engine or LOCAL, Path(self.tls) if self.tls else None).check()
             except BadRequest as error:
                 wrong["engine"] = str(error)
-        elif self.engine or self.tls:
-            wrong["engine"] = "only a device with the transport Docker container has an engine"
+        else:
+            # Nothing else would hold a process of the agent's to them, and pages show them.
+            asked = {"engine": self.engine or self.tls, "cpuset": self.cpuset}
+            for name, value in {**asked, "memory_mib": self.memory_mib}.items():
+                if value:
+                    wrong[name] = "only a device with the transport Docker container has one"
         if wrong:
             raise ValidationError(wrong)
 
