@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,11 @@ def _cpu_ticks() -> dict[str, int]:
     names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
     values = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     return {name: int(value) for name, value in zip(names, values, strict=False)}
+
+
+def hardware_name(machine: Mapping[str, Any], hardware: str) -> str | None:
+    """What a record of a machine calls its GPU, for a target on one, else its processor; None if it
+    does not say."""
+    part, key = ("gpu", "name") if hardware == "gpu" else ("cpu", "model name")
+    name = machine.get(part, {}).get(key)
+    return str(name) if name else None

@@ -63,7 +63,7 @@ class Image:
 
 
 def image_name(target: Target, *, images: str) -> str:
-    """``actnas/device-openvino:2``: the runtime's image, of this harness."""
+    """``actnas/device-openvino:<version>``: the runtime's image, of this harness."""
     return f"{images}/device-{target.runtime.replace('_', '-')}:{HARNESS_VERSION}"
 
 

@@ -81,9 +81,8 @@ def test_a_run_that_is_cut_off_loses_nothing_and_is_gone_on_with(
     both = run(1)
     assert (len(first), len(both)) == (1, 2)
     assert both[0] == first[0]
-    benchmark.add(
-        rows, cut, cut, kinds={"aa_idle"}, end=time.monotonic() + 1
-    )  # no time for another
+    no_time_for_another = time.monotonic() + 1
+    benchmark.add(rows, cut, cut, kinds={"aa_idle"}, end=no_time_for_another)
     found = numbers_of.numbers(rows)
     benchmark.write(rows, found, tmp_path)
     assert "2 of 200 comparisons" in (tmp_path / "measurement.md").read_text()

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from devices.activations import CATALOG
+from devices.provenance import hardware_name
 from devices.targets import TARGETS, Target
 from webapp.errors import Refused
 from webapp.leaderboard.models import Reference
@@ -68,12 +69,8 @@ def _references(row: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any
 def _device_model(values: dict[str, Any]) -> str:
     if values["kind"] == "modelled":
         return str(values["target"]["title"])[:120]
-    machine = values["provenance"]["machine"]
-    if values["target"]["hardware"] == "gpu":
-        name = machine.get("gpu", {}).get("name")
-    else:
-        name = machine.get("cpu", {}).get("model name")
-    return str(name or "unknown")[:120]
+    name = hardware_name(values["provenance"]["machine"], values["target"]["hardware"])
+    return (name or "unknown")[:120]
 
 
 @dataclass(frozen=True)

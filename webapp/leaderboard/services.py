@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from devices.provenance import hardware_name
 from devices.targets import get as get_target
 from webapp.audit.choices import Action
 from webapp.audit.services import record
@@ -163,12 +164,9 @@ def _device_model(search: Search, result: Result, arm: Arm) -> str:
     """What was measured on: the lease's own record of its GPU or CPU, else the device's row."""
     lease = result.provenance.leases.get(arm.lease or "")
     machine = lease.machine if lease and result.kind == "measured" else {}
-    if get_target(result.target).hardware == "gpu":
-        recorded = machine.get("gpu", {}).get("name")
-    else:
-        recorded = machine.get("cpu", {}).get("model name")
+    recorded = hardware_name(machine, get_target(result.target).hardware)
     if recorded:
-        return str(recorded)[:120]
+        return recorded[:120]
     return search.device.model if search.device and search.device.model else "unknown"
 
 

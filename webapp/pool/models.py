@@ -167,10 +167,9 @@ class Device(models.Model):
                 wrong["engine"] = str(error)
         else:
             # Nothing else would hold a process of the agent's to them, and pages show them.
-            asked = {"engine": self.engine or self.tls, "cpuset": self.cpuset}
-            for name, value in {**asked, "memory_mib": self.memory_mib}.items():
-                if value:
-                    wrong[name] = "only a device with the transport Docker container has one"
+            own = ("engine", "tls", "cpuset", "memory_mib")
+            for name in filter(lambda name: getattr(self, name), own):
+                wrong[name] = "only a device with the transport Docker container has one"
         if wrong:
             raise ValidationError(wrong)
 

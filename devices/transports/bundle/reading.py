@@ -72,21 +72,20 @@ def check(result: MeasureResult, job: MeasureJob) -> None:
     names = [arm.name for arm in result.arms]
     if names != [arm.name for arm in job.arms]:
         raise BadRequest(f"job {job.id!r}: the result's arms are not those of the job")
-    for arm in job.arms:
-        found = result.arm(arm.name)
-        if arm.ready and found.file_sha256 != arm.file.sha256:
-            raise BadRequest(f"job {job.id!r}, arm {arm.name!r}: another file was measured")
     _check_files(result, job)
     for found in result.arms:
-        _check_figures(found, result, job)
+        _check_figures(found, result.arm(job.baseline), result, job.settings.seed)
 
 
 def _check_files(result: MeasureResult, job: MeasureJob) -> None:
-    """Arms of one file and one assignment were measured as one file: an A/A pair stays one."""
+    """A file that was ready is the one that was measured, and arms of one file and one assignment
+    were measured as one file: an A/A pair stays one."""
     files: dict[tuple[object, ...], str] = {}
     for arm in job.arms:
-        same = (arm.file.sha256, *sorted((arm.assignment or {}).items()))
         found = result.arm(arm.name).file_sha256
+        if arm.ready and found != arm.file.sha256:
+            raise BadRequest(f"job {job.id!r}, arm {arm.name!r}: another file was measured")
+        same = (arm.file.sha256, *sorted((arm.assignment or {}).items()))
         if files.setdefault(same, found) != found:
             raise BadRequest(
                 f"job {job.id!r}, arm {arm.name!r}: another file than that of an equal arm was "
@@ -94,28 +93,25 @@ def _check_files(result: MeasureResult, job: MeasureJob) -> None:
             )
 
 
-def _check_figures(found: ArmResult, result: MeasureResult, job: MeasureJob) -> None:
+def _check_figures(found: ArmResult, base: ArmResult, result: MeasureResult, seed: int) -> None:
     """Everything that is claimed of a model later is what its samples say."""
-    base = result.arm(job.baseline)
-    said = {
-        "latency": found.latency_ms,
-        "ratio": found.ratio,
-        "lower end": found.ratio_interval.low,
-        "upper end": found.ratio_interval.high,
-    }
-    room = dict.fromkeys(said, 1e-6)
+    ends = found.ratio_interval
     if result.kind == "measured":
-        own = statistics.ratio(base.samples_ms, found.samples_ms, seed=job.settings.seed)
+        own = statistics.ratio(base.samples_ms, found.samples_ms, seed=seed)
         latency = float(np.median([ms for block in found.samples_ms for ms in block]))
-        given = (latency, own.ratio, own.low, own.high)
-        # Another version of NumPy may draw other resamples.
-        room["lower end"] = room["upper end"] = OTHER_DRAWS * own.half_width + 1e-6
+        room = OTHER_DRAWS * own.half_width  # another version of NumPy may draw other resamples
+        ratio, low, high = own.ratio, own.low, own.high
     else:
-        exact = found.latency_ms / base.latency_ms
-        given = (found.latency_ms, exact, exact, exact)
-    for (what, value), expected in zip(said.items(), given, strict=True):
-        if not math.isclose(value, expected, rel_tol=1e-6, abs_tol=room[what]):
+        latency, room = found.latency_ms, 0.0
+        ratio = low = high = found.latency_ms / base.latency_ms
+    for what, value, expected, away in (
+        ("latency", found.latency_ms, latency, 0.0),
+        ("ratio", found.ratio, ratio, 0.0),
+        ("lower end", ends.low, low, room),
+        ("upper end", ends.high, high, room),
+    ):
+        if not math.isclose(value, expected, rel_tol=1e-6, abs_tol=away):
             raise BadRequest(
-                f"job {job.id!r}, arm {found.name!r}: the {what} is {value:.4f}, "
+                f"job {result.job_id!r}, arm {found.name!r}: the {what} is {value:.4f}, "
                 f"its figures give {expected:.4f}"
             )

@@ -110,10 +110,10 @@ def write(rows: Rows, found: list[Number], folder: Path) -> None:
 
 
 def _truths(rows: Rows) -> str:
-    lines = []
+    lines, floor = [], numbers_of.floor_of(rows)
     for size, nodes in trials.NODES.items():
         real = numbers_of.truth(rows, size)
-        seen, of = numbers_of.detected(rows, size)
+        seen, of = numbers_of.detected(rows, size, floor)
         lines.append(
             {
                 "size": size,

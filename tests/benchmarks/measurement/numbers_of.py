@@ -20,7 +20,7 @@ def numbers(rows: Rows) -> list[Number]:
         _container(rows, floor),
         _spread(rows),
         *_same(rows, "aa_idle"),
-        *(_effect(rows, size) for size in ("2pct", "5pct")),
+        *(_effect(rows, size, floor) for size in ("2pct", "5pct")),
         *_same(rows, "aa_loaded"),
     ]
 
@@ -107,17 +107,17 @@ def _same(rows: Rows, kind: str) -> list[Number]:
     ]
 
 
-def detected(rows: Rows, size: str) -> tuple[int | None, int]:
+def detected(rows: Rows, size: str, floor: float | None) -> tuple[int | None, int]:
     """How many trials found the added nodes, None while there is no noise floor, and of how
     many."""
-    found, floor = [one["sizes"][size] for one in trials.done(rows, "effect")], floor_of(rows)
+    found = [one["sizes"][size] for one in trials.done(rows, "effect")]
     if floor is None:
         return None, len(found)
     return sum(trials.excludes_1(one) and one["ratio"] - 1 > floor for one in found), len(found)
 
 
-def _effect(rows: Rows, size: str) -> Number:
-    (seen, of), real = detected(rows, size), truth(rows, size)
+def _effect(rows: Rows, size: str, floor: float | None) -> Number:
+    (seen, of), real = detected(rows, size, floor), truth(rows, size)
     note = f"{of} of {trials.TRIALS} trials"
     if real is not None:
         note += f"; true ratio {real[0]:.4f} +- {real[1]:.4f}"
