@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -15,6 +16,8 @@ from typing import Any
 from devices.provenance import cpu_facts
 
 Document = dict[str, Any]
+
+_NUMBERS = re.compile(r"\[\n([-+.\deE,\s]+)\n\s*\]")  # a list of numbers, indented
 
 PACKAGES = ("torch", "ultralytics", "onnxruntime", "openvino", "ethos-u-vela", "scipy", "numpy")
 
@@ -45,7 +48,7 @@ class Rows:
         path = self._path(kind, inputs)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        part.write_text(json.dumps(row, indent=1) + "\n")
+        part.write_text(dumps(row) + "\n")
         part.replace(path)
         return row
 
@@ -65,6 +68,12 @@ class Rows:
     def _path(self, kind: str, inputs: Document) -> Path:
         text = json.dumps(inputs, sort_keys=True)
         return self.folder / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+
+
+def dumps(document: Document) -> str:
+    """JSON that people can read and compare: one value a line, lists of numbers on one."""
+    text = json.dumps(document, indent=1)
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def machine() -> Document:

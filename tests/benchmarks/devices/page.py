@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from devices.activations import CATALOG
 from devices.targets import TARGETS
 from tests.benchmarks.devices.study import ACTIVATIONS, SETTINGS
 from tests.benchmarks.devices.testbed import STRUCTURES
-from tests.benchmarks.rows import Rows
+from tests.benchmarks.rows import Rows, dumps
 
 SCHEMA = "actnas.uniform/1"
 
@@ -29,13 +28,14 @@ def write(rows: Rows, folder: Path) -> None:
             row["inputs"]["imgsz"],
         ),
     )
-    document = {"schema": SCHEMA, "rows": found}
-    (folder / "targets.json").write_text(json.dumps(document, indent=1) + "\n")
+    document = {"schema": SCHEMA, "rows": [_without_samples(row) for row in found]}
+    (folder / "targets.json").write_text(dumps(document) + "\n")
     parts = [
         "# One activation everywhere",
-        "Made by `make bench-devices` from the rows in `targets.json`: YOLOv5n (its body with the "
-        "head of YOLOv8), YOLOv8n and YOLO11n with random weights, as latency does not depend on "
-        "them. Figures are latencies as a ratio to SiLU at every site of the same model, from one "
+        "Made by `make bench-devices` from the rows in `targets.json` (with raw samples: in "
+        "`rows/devices`): YOLOv5n (its body with the head of YOLOv8), YOLOv8n and YOLO11n with "
+        "random weights, as latency does not depend on them. Figures are latencies as a ratio to "
+        "SiLU at every site of the same model, from one "
         f"lease of at most {SETTINGS.max_seconds:.0f} s; in parentheses half the 95 % interval. "
         "Below 1 is faster. Modelled figures come from Arm's compiler and have no interval; "
         "beside them stands the ratio to SiLU as a single table. *refused*: the target's tools "
@@ -52,6 +52,12 @@ def write(rows: Rows, folder: Path) -> None:
     if missing:
         parts += ["## Not measured yet", ", ".join(f"`{name}`" for name in missing)]
     (folder / "targets.md").write_text("\n\n".join(parts) + "\n")
+
+
+def _without_samples(row: dict[str, Any]) -> dict[str, Any]:
+    """Raw samples stay in the rows' own files: a site takes in figures."""
+    values = {name: value for name, value in row["values"].items() if name != "samples_ms"}
+    return {**row, "values": values}
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -84,6 +84,12 @@ def add(rows: Rows, work: Path, model: str, imgsz: int, target: Target) -> dict[
             "refused": refused,
             "kind": result.kind,
             "stopped": result.stopped,
+            "noise": result.noise.model_dump(mode="json") if result.noise else None,
+            "samples_ms": {
+                name: [[round(ms, 4) for ms in block] for block in result.arm(name).samples_ms]
+                for name in kept
+                if result.kind == "measured"
+            },
             "base": {"sha256": base.file.sha256, "sites": len(base.original.sites)},
             "load_1min_before": round(load, 2) if target.kind == "measured" else None,
             "provenance": result.provenance.model_dump(mode="json"),
