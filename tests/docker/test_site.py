@@ -25,6 +25,7 @@ from webapp.demo.stack import Stack
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 TARGET = "cpu-onnxruntime-fp32"
+RECOVERS_S = 60.0  # from a death to work that goes on, or to a reason
 YAML = Path(ultralytics.__file__).parent / "cfg" / "models" / "v8" / "yolov8.yaml"
 DEVICE = (
     "from webapp.pool.models import Device, Host;"
@@ -63,6 +64,9 @@ class Site:
         """The search, as its owner sees it."""
         (row,) = self.script.request(self.request)["searches"]
         return dict(row)
+
+    def is_over(self) -> bool:
+        return self.look()["state"] not in {"queued", "running", "waiting"}
 
     def waits_for_its_engine(self) -> bool:
         row = self.look()
@@ -132,17 +136,19 @@ def test_a_search_survives_its_container_its_worker_and_its_engine(
     psutil.Process(worker).kill()
     # No container goes on without the connection that feeds it.
     site.until(lambda: not site.runs(container), seconds=20)
-    container = site.until(site.container)
+    container = site.until(site.container, seconds=RECOVERS_S)
     own.kill()
-    site.until(site.waits_for_its_engine)
+    site.until(site.waits_for_its_engine, seconds=RECOVERS_S)
     own.start()
-    at_work_again = site.until(site.container, seconds=60)
+    at_work_again = site.until(site.container, seconds=RECOVERS_S)
     assert at_work_again.id != container.id
     assert not site.runs(container)
     state = "SELECT state FROM jobs_job WHERE id = ?"
     site.until(lambda: site.rows(state, job) == [("finished",)])
-    site.until(site.container).kill()
-    site.until(lambda: site.look()["state"] not in {"queued", "running", "waiting"})
+    last = site.until(site.container)
+    last.kill()
+    site.until(lambda: site.is_over() or site.container() not in (None, last), seconds=RECOVERS_S)
+    site.until(site.is_over)
     found = site.look()
     assert (found["state"], found["reason"]) == ("finished", "")
     assert not site.rows("SELECT id FROM pool_host WHERE leased_by_id IS NOT NULL")

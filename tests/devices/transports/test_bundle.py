@@ -69,8 +69,21 @@ def test_it_is_made_whole_or_not_at_all(job: MeasureJob, tmp_path: Path) -> None
         bundle.write([job], tmp_path)
 
 
-def clean_python(place: Path) -> Path:
-    """A virtual environment that has the packages of ours, and does not know the project."""
+@pytest.fixture(params=["linked", pytest.param("installed", marks=pytest.mark.slow)])
+def clean_python(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> Path:
+    """A virtual environment that never saw the project: made as the README says, or quickly."""
+    place = tmp_path / "env"
+    if request.param == "linked":
+        return linked(place)
+    venv.create(place, with_pip=True)
+    python = place / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "-r", folder / "requirements.txt"]
+    subprocess.run(install, check=True, cwd="/")
+    return python
+
+
+def linked(place: Path) -> Path:
+    """A virtual environment that has packages of ours."""
     venv.create(place, with_pip=False)
     ours = next(Path(path) for path in sys.path if Path(path).name == "site-packages")
     theirs = next(place.glob("lib/python*/site-packages"))
@@ -114,9 +127,9 @@ def run(python: Path, *arguments: str, locks: Path) -> subprocess.CompletedProce
 
 
 def test_it_runs_in_a_python_that_has_never_seen_the_project(
-    folder: Path, job: MeasureJob, tmp_path: Path
+    folder: Path, job: MeasureJob, clean_python: Path, tmp_path: Path
 ) -> None:
-    python = clean_python(tmp_path / "env")
+    python = clean_python
     for name in ("engine", "webapp", "devices", "torch"):
         missing = run(python, "-c", f"import {name}", locks=tmp_path)
         assert f"No module named '{name}'" in missing.stderr
