@@ -66,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
         "--distil", action="store_true", help="every arm also learns from a teacher"
     )
     search.add_argument(
+        "--augment", choices=("shift", "none"), default="shift", help="how images are varied"
+    )
+    search.add_argument(
         "--cost-model",
         choices=("one_at_a_time", "uniform_profile", "random_design", "combined"),
         help="how latency is predicted (default: what suits recipe and target)",

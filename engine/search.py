@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ __all__ = ["RESULT", "STAGES", "Recipe", "SearchSpec", "run"]
 
 RESULT = "result.json"
 REQUEST = "request.json"
+_DEFAULTS = {
+    field.name: field.default for field in fields(SearchSpec) if field.default is not MISSING
+}
 
 STAGES: dict[str, str] = {
     "inspect": "Inspect the model",
@@ -61,8 +64,8 @@ def run(spec: SearchSpec, services: Services) -> Path:
     if spec.data is not None:
         runtimes.get(target).check()  # its files are scored here, after hours of training
     activations.check(spec.activations)
-    if spec.cost_model is not None:
-        costs.get(spec.cost_model)
+    limited = spec.max_memory_ratio is not None
+    costs.choose(target, recipe=spec.recipe, memory_limited=limited, asked=spec.cost_model)
     started = _claim(spec)
     path = spec.out / RESULT
     if path.exists():
@@ -155,7 +158,7 @@ def _claim(spec: SearchSpec) -> Moment:
     if path.exists():
         if not spec.resume:
             raise BadSearch(f"{spec.out} holds a search already; name another folder or resume it")
-        known = json.loads(path.read_text())
+        known = {**_DEFAULTS, **json.loads(path.read_text())}  # older versions knew fewer wishes
         begun = Moment.read(known.pop("begun"))
         for name in ("model", "data"):
             if known.get(name) and Path(known[name]).is_absolute():  # as older versions wrote it

@@ -66,6 +66,7 @@ def run(options: argparse.Namespace) -> Outcome:
                     max_map_loss=options.max_map_loss,
                     epochs=options.epochs,
                     distil=options.distil,
+                    augment=options.augment,
                     cost_model=options.cost_model,
                     time_limit_min=options.time_limit,
                     seed=options.seed,

@@ -48,8 +48,9 @@ def get(name: str) -> CostModel:
         raise BadSearch(f"unknown cost model {name!r}; known: {', '.join(COST_MODELS)}") from None
 
 
-def choose(target: Target, *, recipe: str, memory_limited: bool) -> Way:
-    """The way in which a search first fills the table of ``target``.
+def choose(target: Target, *, recipe: str, memory_limited: bool, asked: str | None = None) -> str:
+    """The name of the cost model that first fills the table of ``target``: the one ``asked`` for,
+    if it can serve the search, or else
 
     - recipe `paper`: one-swap models, always, because that is what the paper does;
     - a target under a memory limit whose memory is not planned from an ONNX graph: one-swap models,
@@ -57,7 +58,20 @@ def choose(target: Target, *, recipe: str, memory_limited: bool) -> Way:
     - everything else: the profiles of the uniform models. On a measured target a single swap drowns
       in noise; on a modelled one profiles are exact but for neighbours' effects, which the
       composed models that are costed next put right.
+
+    Raises:
+        BadSearch: no cost model is called so, or it cannot serve this search.
     """
-    if recipe == "paper" or (memory_limited and not target.runs_onnx):
-        return one_at_a_time
-    return uniform_profile
+    needed = None
+    if recipe == "paper":
+        needed = "the recipe 'paper' measures"
+    elif memory_limited and not target.runs_onnx:
+        needed = f"a memory limit on {target.id} needs"
+    if asked is None:
+        return one_at_a_time.SOURCE if needed else uniform_profile.SOURCE
+    get(asked)
+    if needed and asked != one_at_a_time.SOURCE:
+        raise BadSearch(
+            f"{needed} one swap at a time, so cost model {asked!r} cannot serve it; leave it out"
+        )
+    return asked

@@ -19,7 +19,7 @@ from engine.errors import Pending
 from engine.loading import Model
 from engine.services import Event, Services
 from engine.stages.store import StageStore
-from engine.training.spec import Phase, TrainingSettings, TrainingSpec
+from engine.training.spec import Augment, Phase, TrainingSettings, TrainingSpec
 
 Recipe = Literal["paper", "supernet"]
 FINAL = "final"  # id of the measurement whose figures are published
@@ -31,10 +31,11 @@ class SearchSpec:
 
     ``data`` is a data.yaml or its folder, None for a cost study. ``epochs`` is what each pick is
     trained for in all; None takes the recipe's own. ``distil`` lets every arm learn from a teacher
-    too. ``cost_model`` is a name of engine.costs, None takes what suits recipe and target;
-    `combined` takes up to four leases more and states its own error and what neighbours cost
-    together. ``lease_s`` is how long one measurement may hold the device (the final one; those on
-    the way take less). ``out`` is the folder that everything lands in.
+    too; ``augment`` says how the images of every arm's training are varied. ``cost_model`` is a
+    name of engine.costs, None takes what suits recipe and target; `combined` takes up to four
+    leases more and states its own error and what neighbours cost together. ``lease_s`` is how long
+    one measurement may hold the device (the final one; those on the way take less). ``out`` is the
+    folder that everything lands in.
     """
 
     model: Path
@@ -49,6 +50,7 @@ class SearchSpec:
     max_map_loss: float | None = None
     epochs: int | None = None
     distil: bool = False
+    augment: Augment = "shift"
     cost_model: str | None = None
     time_limit_min: float | None = None
     lease_s: float = 36.0
@@ -165,6 +167,7 @@ class Context:
             imgsz=self.imgsz,
             activations=self.spec.activations,
             distil=1.0 if self.spec.distil else 0.0,
+            augment=self.spec.augment,
             seed=self.spec.seed,
         )
         return plain if self.spec.epochs is None else plain.scaled(self.spec.epochs)

@@ -26,14 +26,12 @@ def run(context: Context) -> dict[str, Any]:
     Raises:
         Pending: a measurement is being made elsewhere.
     """
-    name = context.spec.cost_model
-    if name is None:
-        way = costs.choose(
-            context.target,
-            recipe=context.spec.recipe,
-            memory_limited=context.spec.max_memory_ratio is not None,
-        )
-        name = way.SOURCE
+    name = costs.choose(
+        context.target,
+        recipe=context.spec.recipe,
+        memory_limited=context.spec.max_memory_ratio is not None,
+        asked=context.spec.cost_model,
+    )
     results: list[MeasureResult] = []
 
     def measure(job: MeasureJob) -> MeasureResult:

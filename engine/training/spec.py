@@ -27,6 +27,10 @@ _IDLE: dict[Phase, tuple[str, ...]] = {
 _TAUGHT: tuple[Phase, ...] = ("supernet", "arm")
 
 
+# How training images are varied: not at all, or moved by some pixels with their boxes.
+Augment = Literal["none", "shift"]
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """The same for every arm of a search; epochs count passes over the train split.
@@ -50,7 +54,7 @@ class TrainingSettings:
     weight_decay: float = 5e-4
     mixes: int = 1
     distil: float = 0.0
-    augment: Literal["none", "shift"] = "shift"
+    augment: Augment = "shift"
     ema: float = 0.98
     batchnorm_images: int = 128
     seed: int = 0

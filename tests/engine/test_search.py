@@ -191,6 +191,17 @@ def test_a_folder_belongs_to_one_search(
         search.run(replace(spec, seed=5), services)
 
 
+def test_a_search_that_an_older_version_began_goes_on(
+    spec: SearchSpec, services: Recorded, result: Result
+) -> None:
+    """It knew fewer wishes: those that it did not write down were never other than the default."""
+    file = spec.out / "request.json"
+    known = json.loads(file.read_text())
+    assert known.pop("augment") == "shift"
+    file.write_text(json.dumps(known))
+    assert search.run(spec, services) == spec.out / "result.json"
+
+
 def test_an_unknown_target_or_activation_leaves_nothing(
     spec: SearchSpec, services: Recorded, tmp_path: Path
 ) -> None:

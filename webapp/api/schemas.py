@@ -11,7 +11,7 @@ from pydantic import ConfigDict, ModelWrapValidatorHandler, field_validator, mod
 
 from webapp.accounts.choices import Scope
 from webapp.catalog.choices import Visibility
-from webapp.searches.choices import Recipe
+from webapp.searches.choices import Augment, Recipe
 from webapp.searches.services import DEFAULT_ACTIVATIONS
 from webapp.webhooks.addresses import LONGEST
 
@@ -283,6 +283,10 @@ class SearchIn(Body):
     max_map_loss: float | None = Field(None, description="limit, in mAP50-95 (0 to 1)")
     epochs: int | None = None
     distil: bool = Field(False, description="every arm also learns from a teacher")
+    augment: str = Field(Augment.SHIFT.value, description="how training images are varied")
+    cost_model: str = Field(
+        "", description="how latency is predicted; empty: what suits recipe and target"
+    )
     time_limit_min: float | None = None
     seed: int = 0
     imgsz: int | None = Field(None, description="pixels a side; a multiple of 32")
@@ -395,6 +399,8 @@ class RequestOut(Schema):
     max_map_loss: float | None
     epochs: int | None
     distil: bool
+    augment: str
+    cost_model: str
     time_limit_min: float | None
     seed: int
     imgsz: int | None

@@ -10,6 +10,22 @@ class Recipe(models.TextChoices):
     PAPER = "paper", "ActNAS as published"
 
 
+class Augment(models.TextChoices):
+    SHIFT = "shift", "Images are shifted"
+    NONE = "none", "None"
+
+
+class CostModel(models.TextChoices):
+    """Those of engine.costs, which a web process cannot import."""
+
+    UNIFORM_PROFILE = "uniform_profile", "Profiles of the uniform models"
+    COMBINED = "combined", "Profiles, checked on mixes not seen"
+    RANDOM_DESIGN = "random_design", "Random mixes"
+    ONE_AT_A_TIME = "one_at_a_time", "One swap at a time"
+
+    __empty__ = "What suits the target"
+
+
 class StageState(models.TextChoices):
     WAITING = "waiting", "Waiting"
     RUNNING = "running", "Running"

@@ -15,7 +15,7 @@ from devices.targets import TARGETS, Target
 from engine.epochs import FEWEST
 from webapp.catalog.choices import Visibility
 from webapp.catalog.models import DataSet, Detector
-from webapp.searches.choices import Recipe
+from webapp.searches.choices import Augment, CostModel, Recipe
 from webapp.searches.services import DEFAULT_ACTIVATIONS, Wish
 from webapp.ui.forms import Accessible
 
@@ -112,6 +112,16 @@ class SearchForm(Accessible, forms.Form):
         required=False,
         help_text="Every arm also learns from a teacher: about twice the training time.",
     )
+    augment = forms.ChoiceField(
+        label="Augmentation", choices=Augment.choices, initial=Augment.SHIFT, required=False
+    )
+    cost_model = forms.ChoiceField(
+        label="Cost model",
+        choices=CostModel.choices,
+        required=False,
+        help_text="How latency is predicted. Checked: up to four leases more, and it says how far "
+        "off it is and what neighbours cost together.",
+    )
     time_limit_min = forms.FloatField(
         label="Time limit",
         required=False,
@@ -172,6 +182,8 @@ class SearchForm(Accessible, forms.Form):
             max_map_loss=values["max_map_loss"] if values["data_set"] else None,
             epochs=values["epochs"],
             distil=values["distil"],
+            augment=values["augment"] or Augment.SHIFT,
+            cost_model=values["cost_model"],
             time_limit_min=values["time_limit_min"],
             seed=values["seed"],
             imgsz=values["imgsz"],

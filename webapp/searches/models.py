@@ -17,7 +17,7 @@ from webapp.ids import new_id
 from webapp.jobs.choices import State
 from webapp.jobs.models import Job
 from webapp.pool.models import Device
-from webapp.searches.choices import Recipe
+from webapp.searches.choices import Augment, CostModel, Recipe
 
 
 class SearchRequestQuerySet(models.QuerySet["SearchRequest"]):
@@ -50,6 +50,10 @@ class SearchRequest(models.Model):
     max_map_loss = models.FloatField(null=True, blank=True, help_text="limit, in mAP50-95")
     epochs = models.PositiveIntegerField(null=True, blank=True)
     distil = models.BooleanField(default=False, help_text="every arm also learns from a teacher")
+    augment = models.CharField(max_length=10, choices=Augment.choices, default=Augment.SHIFT)
+    cost_model = models.CharField(
+        max_length=20, choices=CostModel.choices, blank=True, help_text="empty: what suits"
+    )
     time_limit_min = models.FloatField(null=True, blank=True)
     seed = models.IntegerField(default=0)
     imgsz = models.PositiveIntegerField(null=True, blank=True)

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import TextChoices
 
 from devices import activations as catalog
 from engine.epochs import FEWEST
@@ -22,7 +23,7 @@ from webapp.jobs.choices import ALIVE, FINAL, OPEN, Kind, State
 from webapp.jobs.models import Job
 from webapp.pool.services import choose_device
 from webapp.searches import stages
-from webapp.searches.choices import Recipe
+from webapp.searches.choices import Augment, CostModel, Recipe
 from webapp.searches.models import Search, SearchEvent, SearchRequest
 from webapp.webhooks import services as webhooks
 
@@ -44,6 +45,8 @@ class Wish:
     max_map_loss: float | None = None
     epochs: int | None = None
     distil: bool = False
+    augment: str = Augment.SHIFT
+    cost_model: str = ""
     time_limit_min: float | None = None
     seed: int = 0
     imgsz: int | None = None
@@ -118,8 +121,15 @@ def _check_upload(upload: Detector | DataSet, what: str) -> None:
 def _check_wish(wish: Wish) -> None:
     if not wish.targets:
         raise Refused("no target given; name at least one")
-    if wish.recipe not in Recipe.values:
-        raise Refused(f"unknown recipe {wish.recipe!r}; known: {', '.join(Recipe.values)}")
+    _check_choice("recipe", wish.recipe, Recipe)
+    _check_choice("augment", wish.augment, Augment)
+    if wish.cost_model:
+        _check_choice("cost_model", wish.cost_model, CostModel)
+    if wish.recipe == Recipe.PAPER and wish.cost_model not in {"", CostModel.ONE_AT_A_TIME}:
+        raise Refused(
+            f"the recipe 'paper' measures one swap at a time; cost_model is {wish.cost_model!r}, "
+            "leave it empty"
+        )
     _check_range("max_latency_ratio", wish.max_latency_ratio, above=0, most=10)
     _check_range("max_memory_ratio", wish.max_memory_ratio, above=0, most=10)
     _check_range("max_map_loss", wish.max_map_loss, above=-1e-12, most=1)
@@ -130,6 +140,12 @@ def _check_wish(wish: Wish) -> None:
         raise Refused(f"seed is {wish.seed}; accepted: 0 to {2**31 - 1}")
     if wish.imgsz is not None and wish.imgsz % 32:
         raise Refused(f"imgsz is {wish.imgsz}; accepted: multiples of 32 from 32 to 2048")
+
+
+def _check_choice(name: str, value: str, known: type[TextChoices]) -> None:
+    if value not in known.values:
+        shown = ", ".join(filter(None, known.values))
+        raise Refused(f"unknown {name.replace('_', ' ')} {value!r}; known: {shown}")
 
 
 def _check_range(name: str, value: float | None, *, above: float, most: float) -> None:

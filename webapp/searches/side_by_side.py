@@ -28,6 +28,8 @@ _ASKED = {
     "max_map_loss": "accuracy limit",
     "epochs": "epochs",
     "distil": "teacher",
+    "augment": "augmentation",
+    "cost_model": "cost model",
     "activations": "activations",
     "imgsz": "image size",
     "seed": "seed",

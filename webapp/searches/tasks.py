@@ -22,7 +22,7 @@ from webapp.searches.models import Measurement, Search, Training
 
 if TYPE_CHECKING:
     from engine.search import Recipe, SearchSpec
-    from engine.training.spec import TrainingSpec
+    from engine.training.spec import Augment, TrainingSpec
     from webapp.jobs.context import JobContext
 
 
@@ -79,6 +79,8 @@ def spec_of(search: Search) -> SearchSpec:
         max_map_loss=request.max_map_loss,
         epochs=request.epochs,
         distil=request.distil,
+        augment=cast("Augment", request.augment),
+        cost_model=request.cost_model or None,
         time_limit_min=request.time_limit_min,
         seed=request.seed,
         out=search.path,

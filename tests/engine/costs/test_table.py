@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from devices import targets
 from devices.assignment import Assignment
 from engine import costs
-from engine.costs import CostTable, one_at_a_time, uniform_profile
+from engine.costs import CostTable
 from engine.errors import BadSearch
 from engine.result import CostTableDocument
 from tests.engine.solvers import problems
@@ -68,19 +69,25 @@ def test_it_refuses_what_does_not_fit() -> None:
 @pytest.mark.parametrize(
     ("target", "recipe", "memory_limited", "expected"),
     [
-        ("npu-ethos-u55-128-int8", "supernet", True, one_at_a_time),
-        ("npu-ethos-u55-128-int8", "supernet", False, uniform_profile),
-        ("cpu-openvino-fp32", "supernet", True, uniform_profile),
-        ("cpu-litert-int8", "supernet", True, one_at_a_time),
-        ("cpu-litert-int8", "supernet", False, uniform_profile),
-        ("cpu-openvino-fp32", "paper", False, one_at_a_time),
+        ("npu-ethos-u55-128-int8", "supernet", True, "one_at_a_time"),
+        ("npu-ethos-u55-128-int8", "supernet", False, "uniform_profile"),
+        ("cpu-openvino-fp32", "supernet", True, "uniform_profile"),
+        ("cpu-litert-int8", "supernet", True, "one_at_a_time"),
+        ("cpu-litert-int8", "supernet", False, "uniform_profile"),
+        ("cpu-openvino-fp32", "paper", False, "one_at_a_time"),
     ],
 )
 def test_the_rule_that_picks_a_way(
-    target: str, recipe: str, memory_limited: bool, expected: object
+    target: str, recipe: str, memory_limited: bool, expected: str
 ) -> None:
-    chosen = costs.choose(targets.get(target), recipe=recipe, memory_limited=memory_limited)
-    assert chosen is expected
+    asked = partial(costs.choose, targets.get(target), recipe=recipe, memory_limited=memory_limited)
+    assert asked() == expected
+    assert asked(asked="one_at_a_time") == "one_at_a_time"
+    if expected == "uniform_profile":
+        assert asked(asked="combined") == "combined"
+    else:
+        with pytest.raises(BadSearch, match="'combined' cannot serve it; leave it out"):
+            asked(asked="combined")
 
 
 def test_the_span_holds_every_mix_and_is_reached() -> None:

@@ -67,6 +67,12 @@ def test_a_request_makes_one_search_a_target(people: People, mine: Any) -> None:
         ({"targets": []}, "targets: List should have at least 1 item"),
         ({"activations": []}, "no activation given"),
         ({"recipe": "magic"}, "unknown recipe 'magic'; known: supernet, paper"),
+        ({"augment": "mosaic"}, "unknown augment 'mosaic'; known: shift, none"),
+        ({"cost_model": "guess"}, "unknown cost model 'guess'; known: uniform_profile, combined"),
+        (
+            {"recipe": "paper", "cost_model": "combined"},
+            "the recipe 'paper' measures one swap at a time; cost_model is 'combined'",
+        ),
         ({"imgsz": 100}, "imgsz is 100; accepted: multiples of 32"),
         ({"epochs": FEWEST - 1}, f"epochs is {FEWEST - 1}; accepted: from {FEWEST} up to 300"),
         ({"max_latency_ratio": -1}, "max_latency_ratio is -1; accepted: above 0 up to 10"),
