@@ -151,12 +151,17 @@ class Chosen(Document):
 
 
 class TrainingFacts(Document):
-    """The training behind the arms, addressed by ``hash``; ``teacher`` names what it distilled."""
+    """The training behind the arms, addressed by ``hash``; ``teacher`` names what it distilled.
+
+    ``reference_gain`` is the mAP50-95 on val that the reference arm gained in the last quarter of
+    its epochs: much of it means that the arms were compared before they were done.
+    """
 
     hash: str
     settings: dict[str, Any]
     teacher: str | None
     seconds: float | None = None
+    reference_gain: float | None = None
 
 
 class Provenance(Document):

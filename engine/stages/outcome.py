@@ -31,6 +31,7 @@ from engine.result import (
 from engine.stages import candidates, distortion
 from engine.stages.accuracy import val_estimator
 from engine.stages.context import Context
+from engine.training import last_quarter
 from engine.training.run import read_summary
 
 _PACKAGES = ("actnas-bench", "torch", "ultralytics", "onnx", "onnxruntime", "numpy", "scipy")
@@ -236,8 +237,18 @@ def _training(context: Context, found: Findings) -> TrainingFacts | None:
     settings["activations"] = list(context.settings.activations)
     settings["precision"] = read_summary(folder).get("precision")
     return TrainingFacts(
-        hash=spec.hash, settings=settings, teacher=_teacher(context), seconds=seconds
+        hash=spec.hash,
+        settings=settings,
+        teacher=_teacher(context),
+        seconds=seconds,
+        reference_gain=_reference_gain(context),
     )
+
+
+def _reference_gain(context: Context) -> float | None:
+    (folder,) = context.train_all([context.training("arm")])
+    found = read_summary(folder).get("last_quarter")
+    return None if found is None else float(found["gain"])
 
 
 def _teacher(context: Context) -> str | None:
@@ -264,6 +275,12 @@ def _notes(context: Context, found: Findings, final: MeasureResult) -> list[str]
         scored = {facts["scored"] for facts in found.scores["arms"].values()}
         notes.append(f"mAP is of {' and '.join(sorted(scored))}, on the test split")
         notes.append("loss counts from the reference arm")
+        gain = _reference_gain(context)
+        if gain is not None and gain >= last_quarter.ENOUGH:
+            notes.append(
+                f"the reference arm still gained {gain:.3f} mAP50-95 on val in the last quarter of "
+                "its epochs: longer training may change what is lost"
+            )
     elif context.distorts:
         notes.append(
             "cost study: an ONNX file cannot be trained; output distortion (0 = the original) was "

@@ -27,10 +27,12 @@ GAINS = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5, epochs=100)  # ultralytics' o
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the loop calls between batches, and with (fraction done, message) after each."""
+    """What the loop calls between batches, with (fraction done, message) after each, and with
+    (epochs done, moving average of the weights) before the first epoch and after each."""
 
     pause_point: Callable[[], None]
     progress: Callable[[float, str], None]
+    epoch: Callable[[int, nn.Module], None] = lambda done, average: None
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,8 @@ def fit(
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         done, losses, seconds = state["epochs"], state["losses"], state["seconds"]
+    else:
+        hooks.epoch(0, average)
     net.train()
     for epoch in range(done, epochs):
         started, total = time.monotonic(), 0.0
@@ -219,6 +223,7 @@ def fit(
             hooks.progress((step + 1) / steps, f"epoch {epoch + 1} of {epochs}")
         losses.append(total / per_epoch)
         seconds += time.monotonic() - started
+        hooks.epoch(epoch + 1, average)  # before the checkpoint: who is cut here is called again
         _save(
             checkpoint,
             {

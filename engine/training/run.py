@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from engine.services import Event, Services
 from engine.training import batchnorm, blend, loop
 from engine.training.choice import MixSampler, open_sites, set_mix
 from engine.training.distillation import Teacher
+from engine.training.last_quarter import LastQuarter
 from engine.training.loop import Parts, Schedule
 from engine.training.spec import TrainingSpec
 
@@ -37,8 +40,9 @@ def run(spec: TrainingSpec, *, folder: Path, services: Services) -> Path:
     """Train what ``spec`` says and return ``folder``; at once if it is finished already.
 
     The folder then holds ``training.json`` (spec, steps, seconds, mean loss per epoch, device,
-    precision) and ``weights.pt`` (a state dict); of an arm with its own
-    BatchNorm statistics, and as ``model.onnx``. The phase ``estimate`` leaves ``estimates.json``.
+    precision) and ``weights.pt`` (a state dict); of an arm with its own BatchNorm statistics, and
+    as ``model.onnx``. Of the reference arm it also says what the last quarter of its epochs gained
+    (:mod:`engine.training.last_quarter`). The phase ``estimate`` leaves ``estimates.json``.
 
     Raises:
         BadModel, BadDataSet, BadSearch: the model or the data cannot be trained.
@@ -59,6 +63,7 @@ def run(spec: TrainingSpec, *, folder: Path, services: Services) -> Path:
     original = sites.original(model.net, spec.settings.imgsz)
     if parent is not None:
         load_weights(model.net, parent)
+    gain = LastQuarter(spec, model, folder) if spec.is_reference else None
     if spec.phase == "estimate":
         summary = _estimate(spec, model.net, original, folder, services, stage)
     elif spec.phase == "teacher":
@@ -66,9 +71,13 @@ def run(spec: TrainingSpec, *, folder: Path, services: Services) -> Path:
         summary = _choose_teacher(spec, parent, folder, services)
     else:
         teacher = _teacher(spec, taught_by) if taught_by is not None else None
-        summary = _fit(spec, model.net, original, teacher, folder, services, stage)
+        hooks = _hooks(services, stage, 0.0, 1.0, epoch=gain.epoch if gain else None)
+        summary = _fit(spec, model.net, original, teacher, folder, hooks)
         if spec.phase == "arm":
             _export(spec, model, folder, services)
+        if gain is not None:
+            services.pause_point()
+            summary["last_quarter"] = gain.end(model.net)
         _write(folder / WEIGHTS, model.net.state_dict())
     document = {"spec": spec.to_dict(), "title": spec.title, **summary}
     part = folder / f"{_DONE}.part"
@@ -97,8 +106,7 @@ def _fit(
     original: Assignment,
     teacher: Teacher | None,
     folder: Path,
-    services: Services,
-    stage: str,
+    hooks: loop.Hooks,
 ) -> dict[str, Any]:
     settings = spec.settings
     split = data.open_data(Path(spec.data)).arrays("train", settings.imgsz)
@@ -108,7 +116,7 @@ def _fit(
         split,
         settings=settings,
         schedule=_schedule(spec),
-        hooks=_hooks(services, stage, 0.0, 1.0),
+        hooks=hooks,
         checkpoint=folder / f"{spec.phase}{_CHECKPOINT}",
         parts=parts,
         teacher=teacher,
@@ -206,11 +214,19 @@ def _estimate(
     return {"seconds": document["seconds"], "images": document["images"]}
 
 
-def _hooks(services: Services, stage: str, start: float, share: float) -> loop.Hooks:
+def _hooks(
+    services: Services,
+    stage: str,
+    start: float,
+    share: float,
+    *,
+    epoch: Callable[[int, nn.Module], None] | None = None,
+) -> loop.Hooks:
     def progress(fraction: float, message: str) -> None:
         services.emit(Event(stage, "progress", message, start + share * fraction))
 
-    return loop.Hooks(pause_point=services.pause_point, progress=progress)
+    plain = loop.Hooks(pause_point=services.pause_point, progress=progress)
+    return plain if epoch is None else replace(plain, epoch=epoch)
 
 
 def _write(path: Path, state: dict[str, torch.Tensor]) -> None:

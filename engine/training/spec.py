@@ -134,6 +134,11 @@ class TrainingSpec:
         return replace(self, phase="teacher", assignment=None, settings=settings)
 
     @property
+    def is_reference(self) -> bool:
+        """Whether this trains the reference arm."""
+        return self.phase == "arm" and self.assignment is None
+
+    @property
     def hash(self) -> str:
         """Sixteen hex digits over everything that decides the weights; not over where files lie."""
         document = self.to_dict()

@@ -10,10 +10,11 @@ from typing import Any
 import matplotlib
 import pandas as pd
 
+from engine.arms import ONE_TABLE, REFERENCE
 from engine.hypervolume import REFERENCE_POINT
 from tests.benchmarks import numbers as numbers_of
-from tests.benchmarks.engine import bakeoff, hypervolume, predict
-from tests.benchmarks.engine.testbed import Bed
+from tests.benchmarks.engine import bakeoff, hypervolume, minutes, predict, searches
+from tests.benchmarks.engine.testbed import SIZE, Bed
 from tests.benchmarks.numbers import Number
 
 matplotlib.use("svg")
@@ -47,6 +48,10 @@ def write(bed: Bed, found: Sequence[Number], folder: Path) -> None:
         _estimators(bed),
         "## Ways to choose five mixes",
         _ways(bed),
+        "## Whole searches",
+        _searches(rows["search"]),
+        "## How long a search takes",
+        _minutes(rows["minutes"]),
         "## Machines",
         _machines(rows),
     ]
@@ -169,6 +174,62 @@ def _ways(bed: Bed) -> str:
         f"{REFERENCE_POINT}."
     )
     return f"{said}\n\n{frame.round(5).to_markdown(index=False)}"
+
+
+def _searches(rows: list[dict[str, Any]]) -> str:
+    lines = [line for row in rows for line in _arms(row)]
+    if not lines:
+        return "Not measured yet."
+    frame = pd.DataFrame(lines).sort_values(["target", "goal", "seed", "arm"])
+    said = (
+        f"Every arm of every search: {searches.TRAIN} train images, {searches.EPOCHS} epochs an "
+        "arm, with a teacher. Loss is mAP50-95 below the reference arm, on test; *one table* is "
+        "the latency ratio with SiLU as a single table in both models; *last quarter* is what the "
+        "reference arm gained on val in the last quarter of its epochs."
+    )
+    return f"{said}\n\n{frame.to_markdown(index=False)}"
+
+
+def _arms(row: dict[str, Any]) -> list[dict[str, Any]]:
+    inputs, values = row["inputs"], row["values"]
+    figure, ratio, loss = inputs["goal"]
+    gain = (values["training"] or {}).get("reference_gain")
+
+    def shown(value: float | None, ends: Sequence[float] | None = None) -> str:
+        if value is None:
+            return ""
+        return f"{value:.4g}" + (f" ({ends[0]:.4g} to {ends[1]:.4g})" if ends else "")
+
+    return [
+        {
+            "target": inputs["target"],
+            "goal": f"{figure} <= {ratio:g} at loss <= {loss:g}",
+            "seed": inputs["seed"],
+            "arm": arm["name"],
+            "latency ratio": shown(arm["latency_ratio"], arm["ratio_ci"]),
+            "one table": shown(arm["details"].get(ONE_TABLE)),
+            "memory ratio": shown(arm["memory_ratio"]),
+            "mAP50-95": shown(arm["map50_95"]),
+            "loss": shown(arm["loss"], arm["loss_ci"]),
+            "last quarter": shown(gain) if arm["name"] == REFERENCE else "",
+        }
+        for arm in values["arms"]
+    ]
+
+
+def _minutes(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "Not measured yet."
+    lines = [
+        {"target": target, "order": number, "minutes": spent, "cpus": row["machine"]["cpus"]}
+        for row in rows
+        for number, (target, spent) in enumerate(row["values"]["minutes"].items(), 1)
+    ]
+    said = (
+        f"Searches of one request, one after another, on {minutes.TRAIN} train images at {SIZE} "
+        "px: the first trains, the others share its trainings and train their own picks."
+    )
+    return f"{said}\n\n{pd.DataFrame(lines).to_markdown(index=False)}"
 
 
 def _machines(rows: dict[str, list[dict[str, Any]]]) -> str:
