@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from devices.protocol import MeasureJob
 from devices.transports.bundle import Bundle, Results
+from engine.benchmarks import BenchmarkNumbers, UniformStudy
 from engine.documents import AssignmentDocument
 from engine.remote.event import Event
 from engine.result import Result
@@ -25,8 +26,10 @@ DOCUMENTS: dict[str, tuple[type[BaseModel], Literal["serialization", "validation
     "bundle": (Bundle, _WRITTEN),
     "bundle-results": (Results, _WRITTEN),
     "job": (MeasureJob, _READ),
+    "numbers": (BenchmarkNumbers, _WRITTEN),
     "result": (Result, _WRITTEN),
     "summary": (Summary, _WRITTEN),
+    "uniform": (UniformStudy, _WRITTEN),
     "webhook": (Event, _WRITTEN),
 }
 

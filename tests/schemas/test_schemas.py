@@ -18,6 +18,8 @@ from tests.engine import builders
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "schemas"
 
+BENCHMARKS = FOLDER.parent / "benchmarks"
+
 
 def published(name: str) -> Any:
     return json.loads((FOLDER / f"{name}.schema.json").read_text())
@@ -41,6 +43,17 @@ def test_a_result_keeps_to_its_schema() -> None:
     del document["verdict"]
     with pytest.raises(jsonschema.ValidationError, match="'verdict' is a required property"):
         validator("result").validate(document)
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [("numbers", ("engine", "measurement", "load")), ("uniform", ("targets",))],
+)
+def test_what_the_benchmarks_wrote_keeps_to_its_schema(name: str, files: tuple[str, ...]) -> None:
+    for file in files:
+        document = json.loads((BENCHMARKS / f"{file}.json").read_text())
+        validator(name).validate(document)
+        assert document["rows"]
 
 
 def test_a_summary_keeps_to_its_schema() -> None:

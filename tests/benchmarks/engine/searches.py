@@ -108,9 +108,10 @@ def numbers(bed: Bed) -> list[Number]:
 def _number(bed: Bed, goal: Goal) -> Number:
     rows = [bed.rows.find("search", _inputs(bed, goal, seed)) for seed in SEEDS]
     found = conclude(goal, [None if row is None else row["values"]["arms"] for row in rows])
-    gains = [(row["values"]["training"] or {}).get("reference_gain") for row in rows if row]
+    facts = [row["values"]["training"] for row in rows if row is not None]
+    gains = [float(one["reference_gain"]) for one in facts if one["reference_gain"] is not None]
     notes = [found.note, PAPER.get(goal.name, "")]
-    if len(gains) == len(SEEDS) and None not in gains:
+    if len(gains) == len(SEEDS):
         notes.append(f"the reference arm gained {max(gains):.4f} in its last quarter")
     return replace(found, note="; ".join(filter(None, notes)))
 
