@@ -29,6 +29,7 @@ DEFAULT_IMGSZ = 640
 MAX_IMGSZ = 2048
 MAX_ONNX = 512 * 2**20
 MAX_CLASSES = 2000
+_SEED = 0  # of the weights that a YAML does not hold: everybody who loads it gets the same
 
 
 @dataclass
@@ -57,6 +58,7 @@ def load(path: Path, *, imgsz: int | None = None) -> Model:
 
     No code from the file is run: a checkpoint is inspected and then restored from an allow-list, a
     YAML is checked against an allow-list of layers, an ONNX graph may not point at other files.
+    The weights of a YAML are random, and the same in every process.
 
     Raises:
         BadModel: the file is missing, damaged, hostile, too large, of another task or unusable at
@@ -140,7 +142,9 @@ def _load_yaml(path: Path) -> Model:
     default = Conv.default_act
     if type(default) is not nn.SiLU:
         raise BadModel(f"ultralytics' default activation was changed to {default} in this process")
-    net = _open(DetectionModel(checked.for_ultralytics(), ch=3, verbose=False))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        net = _open(DetectionModel(checked.for_ultralytics(), ch=3, verbose=False))
     # The file's own activation is put in afterwards: ultralytics would keep it for the process.
     for parent in list(net.modules()):
         for name, child in list(parent._modules.items()):

@@ -189,6 +189,14 @@ def test_yaml_activation_goes_to_every_site_and_nowhere_else(write_yaml: Write) 
     assert sites.original(again.net, 64).uniform_activation == "silu"
 
 
+def test_yaml_weights_are_the_same_for_everybody(write_yaml: Write) -> None:
+    path = write_yaml()
+    before = torch.random.get_rng_state()
+    first, second = (load(path, imgsz=64).net.state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert torch.equal(torch.random.get_rng_state(), before)  # nobody else's dice are thrown
+
+
 def test_yaml_names_become_class_names(write_yaml: Write) -> None:
     path = write_yaml(("nc: 3", "nc: 3\nnames: [cat, dog, 7]"))
     assert load(path, imgsz=64).names == {0: "cat", 1: "dog", 2: "7"}
