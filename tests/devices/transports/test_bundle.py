@@ -77,8 +77,8 @@ def clean_python(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -
         return linked(place)
     venv.create(place, with_pip=True)
     python = place / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "-r", folder / "requirements.txt"]
-    subprocess.run(install, check=True, cwd="/")
+    wanted = str(folder / "requirements.txt")
+    subprocess.run([python, "-m", "pip", "install", "-qr", wanted], check=True, cwd="/")
     return python
 
 
