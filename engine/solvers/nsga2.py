@@ -66,12 +66,14 @@ def front(
     seed: int = 0,
     evaluations: int = EVALUATIONS,
     population: int = POPULATION,
+    alone: bool = False,
 ) -> list[Point]:
     """The mixes within the limits that no other one tried beats on all objectives.
 
     Sorted by the first objective. Each objective is computed for at most ``evaluations`` mixes,
     for none twice and for none that breaks a limit. Starts from the exact solver's solutions under
-    the problem's penalty and the uniform models; the same for the same seed.
+    the problem's penalty and the uniform models, ``alone`` from the uniform models and chance; the
+    same for the same seed.
 
     Raises:
         Infeasible: the limits cannot be kept; the message says what can.
@@ -84,8 +86,9 @@ def front(
             f"{NAME} has {evaluations} evaluations and a population of {population}; "
             "at least 4 are needed"
         )
-    exact = [problem.choice(s.assignment) for s in pareto.sweep(problem, STARTS)]
-    found = _evolve(problem, objectives, [*exact, *problem.simple()], seed, evaluations, population)
+    exact = [] if alone else pareto.sweep(problem, STARTS)
+    starts = [*(problem.choice(s.assignment) for s in exact), *problem.simple()]
+    found = _evolve(problem, objectives, starts, seed, evaluations, population)
     points = [
         Point(
             problem.solution(choice, solver=NAME, optimal=False, evaluations=found.evaluations),

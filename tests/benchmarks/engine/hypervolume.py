@@ -9,6 +9,7 @@ dominate.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +48,13 @@ SAME = 1e-3  # of a ratio: how far below its level a random mix may not lie
 NEAR = 0.04
 SETTINGS = Settings(max_seconds=60.0, half_width=0.004, max_blocks=60, seed=3)
 WAYS = ("supernet", "paper", "greedy", "nsga2", "random", "uniform")
+APART = 3  # sites in which two of `paper`'s picks differ at least (Hamming cuts)
+EVALUATED = 96  # mixes that NSGA-II may score
+# How a way chooses, where that was once done otherwise.
+RULES = {
+    "paper": f"most NWOT at the level, {APART} sites from its other picks",
+    "nsga2": f"front of latency and supernet mAP alone, {EVALUATED} evaluations",
+}
 _CHOSEN_BY_SUPERNET = ("supernet", "greedy", "nsga2")
 
 
@@ -71,6 +79,7 @@ def _inputs(bed: Bed, way: str, level: int, seed: int) -> dict[str, Any]:
         "activations": list(ACTIVATIONS),
         "images": SCORED,
         "seed": seed,
+        **({"rule": RULES[way]} if way in RULES else {}),
     }
 
 
@@ -112,6 +121,7 @@ class _Choice:
         self._bed, self._seed = bed, seed
         self._tables: dict[str, CostTable] = {}
         self._penalties: dict[str, Matrix] = {}
+        self._front: list[nsga2.Point] = []
 
     def mix(self, way: str, level: int) -> Assignment | None:
         """The pick of a way at a level; None where the way has fewer."""
@@ -127,9 +137,12 @@ class _Choice:
         if way == "random":
             return self._random(problem, level)
         if way == "supernet":
-            return self._best(milp.k_best(problem, 3, min_distance=3))
-        solve = {"paper": milp.solve, "greedy": greedy.solve, "nsga2": nsga2.solve}[way]
-        return solve(problem, seed=self._seed).assignment
+            return self._best(milp.k_best(problem, 3, min_distance=APART))
+        if way == "paper":
+            return self._unlike(problem, [self.mix(way, before) for before in range(level)])
+        if way == "nsga2":
+            return self._fittest(replace(problem, max_latency_ratio=None), self.level(level))
+        return greedy.solve(problem, seed=self._seed).assignment
 
     def level(self, number: int) -> float:
         """Latency ratios from near the fastest mix to near the original, evenly."""
@@ -177,10 +190,41 @@ class _Choice:
         found = json.loads((folder / ESTIMATES).read_text())
         return supernet_penalty(found, table)
 
+    def _unlike(self, problem: Problem, taken: Sequence[Assignment | None]) -> Assignment:
+        """The best that is not one of the picks at tighter levels, or next to one."""
+        found = [s.assignment for s in milp.k_best(problem, PICKS, min_distance=APART)]
+        fresh = (
+            mix
+            for mix in found
+            if all(one is None or _unlike_sites(mix, one) >= APART for one in taken)
+        )
+        return next(fresh, found[0])
+
+    def _fittest(self, problem: Problem, limit: float) -> Assignment:
+        """The most mAP of NSGA-II's front up to the latency ratio ``limit``."""
+        if not self._front:
+            self._front = nsga2.front(
+                problem,
+                [
+                    lambda mixes: [problem.table.predict_ratio(mix) for mix in mixes],
+                    lambda mixes: [-score for score in self._scores(mixes)],
+                ],
+                seed=self._seed,
+                evaluations=EVALUATED,
+                population=EVALUATED // 6,
+                alone=True,
+            )
+        within = [point for point in self._front if point.values[0] <= limit]
+        return min(within, key=lambda point: point.values[1]).solution.assignment
+
     def _best(self, solutions: list[Solution]) -> Assignment:
         """The one with the highest val mAP under the supernet's weights."""
-        bed = self._bed
         mixes = [solution.assignment for solution in solutions]
+        return mixes[int(np.argmax(self._scores(mixes)))]
+
+    def _scores(self, mixes: Sequence[Assignment]) -> Sequence[float]:
+        """Their val mAPs under the supernet's weights, BatchNorm recomputed for each."""
+        bed = self._bed
         model = load(bed.model.path, imgsz=SIZE)
         assert model.net is not None
         load_weights(
@@ -193,10 +237,9 @@ class _Choice:
             names=model.names,
             trained=ACTIVATIONS,
         )
-        scores = SupernetMap().score(
+        return SupernetMap().score(
             model.net, mixes, given, seed=self._seed, cache=ScoreCache(bed.work / "scores")
         )
-        return mixes[int(np.argmax(scores))]
 
     def _random(self, problem: Problem, level: int) -> Assignment:
         """The first random mix just below the level, so that it is compared like with like."""
@@ -208,6 +251,10 @@ class _Choice:
             fitting = np.nonzero((ratios <= limit - SAME) & (ratios >= limit - NEAR))[0]
             if fitting.size:
                 return problem.assignment(drawn[fitting[0]])
+
+
+def _unlike_sites(one: Assignment, other: Assignment) -> int:
+    return sum(one[site] != other[site] for site in one.sites)
 
 
 def _pick(bed: Bed, way: str, level: int, seed: int, chosen: _Choice) -> None:

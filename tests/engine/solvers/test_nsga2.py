@@ -74,6 +74,17 @@ def test_it_starts_from_the_exact_solutions_and_improves_on_them() -> None:
     )
 
 
+def test_alone_it_starts_without_the_exact_solver() -> None:
+    problem = problems.problem(sites=14, activations=4)
+    simple = {problem.assignment(choice) for choice in problem.simple()}
+    exact = {s.assignment for s in pareto.sweep(problem, nsga2.STARTS)} - simple
+    _, asked = run(problem, evaluations=20, population=20)
+    assert exact <= set(asked.mixes)
+    _, asked = run(problem, evaluations=20, population=20, alone=True)
+    assert not exact & set(asked.mixes)
+    assert simple <= set(asked.mixes)
+
+
 def test_the_same_seed_gives_the_same_front() -> None:
     problem = problems.problem(sites=10, activations=3, latency=0.9)
     one, _ = run(problem, evaluations=200, seed=5)
