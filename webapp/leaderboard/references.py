@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,10 @@ class Study:
     lines: list[Line]
 
 
-def tables() -> list[Study]:
+def tables(references: Sequence[Reference]) -> list[Study]:
     """Every target with reference figures, in the order of the table of targets."""
     by_place: dict[tuple[str, str], list[Reference]] = {}
-    for row in Reference.objects.all():
+    for row in references:
         by_place.setdefault((row.target, row.device_model), []).append(row)
     return [
         _study(target, device_model, rows)

@@ -33,7 +33,8 @@ from webapp.errors import Refused
 from webapp.leaderboard import compare as comparing
 from webapp.leaderboard import kept, references, scatter, services, snapshots, streams
 from webapp.leaderboard.evidence import Evidence
-from webapp.leaderboard.models import Entry, Snapshot
+from webapp.leaderboard.glance import glance
+from webapp.leaderboard.models import Entry, Reference, Snapshot
 from webapp.leaderboard.rows import FIELDS, Row, scale, shown
 from webapp.leaderboard.selection import Selection, current, rankings
 from webapp.ui.people import signed_in
@@ -274,5 +275,7 @@ def method(request: HttpRequest) -> HttpResponse:
 @gzip_page
 def references_page(request: HttpRequest) -> HttpResponse:
     """One activation everywhere: well-known models on every target that was studied."""
-    context = {"tables": references.tables(), "activations": list(CATALOG.values())}
+    found = list(Reference.objects.all())
+    chosen = glance(found, family=request.GET.get("model", ""), imgsz=request.GET.get("px", ""))
+    context = {"tables": references.tables(found), "glance": chosen}
     return render(request, "leaderboard/references.html", context)
