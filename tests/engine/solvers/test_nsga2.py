@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ class Asked:
         ]
 
 
-def run(problem: Problem, **how: int) -> tuple[list[nsga2.Point], Asked]:
+def run(problem: Problem, **how: Any) -> tuple[list[nsga2.Point], Asked]:
     asked = Asked(problem)
     return nsga2.front(problem, [asked.latency, asked.loss], **how), asked
 
