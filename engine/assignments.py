@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from devices.assignment import Assignment
 from devices.errors import BadRequest
 from engine.errors import BadSearch
 
-__all__ = ["YAML_KEY", "fitted", "read"]
+__all__ = ["YAML_KEY", "blocks", "fitted", "read"]
 
 YAML_KEY = "actnas.assignment"  # where the description of a mixed model keeps it, as JSON
 
@@ -52,3 +54,19 @@ def fitted(wanted: Assignment, original: Assignment) -> Assignment:
             f"({len(wanted)} and {len(original)} sites)"
         )
     return Assignment(tuple((site, wanted[site]) for site in original.sites))
+
+
+_BLOCK = re.compile(r".*?\.\d+(?=[./])")
+
+
+def blocks(sites: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The sites of each block of a model, in their order: of its topmost modules with a number.
+
+    ``model.2.cv1.act`` and ``model.2.m.0.cv1.act`` belong to ``model.2``, as does the tensor
+    ``/model.2/cv1/act/Mul_output_0``. A site whose name has no number is in no block.
+    """
+    found: dict[str, list[str]] = {}
+    for site in sites:
+        if named := _BLOCK.match(site):
+            found.setdefault(named.group(), []).append(site)
+    return tuple(tuple(block) for block in found.values())

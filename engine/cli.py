@@ -73,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
         choices=("one_at_a_time", "uniform_profile", "random_design", "combined"),
         help="how latency is predicted (default: what suits recipe and target)",
     )
+    search.add_argument(
+        "--unit", choices=("site", "block"), default="site", help="what chooses by itself"
+    )
     search.add_argument("--time-limit", type=float, metavar="MIN", help="minutes for everything")
     search.add_argument("--seed", type=int, default=0, metavar="S")
     search.add_argument("--out", type=Path, required=True, metavar="DIR")

@@ -24,11 +24,11 @@ from engine.errors import BadSearch, Pending
 from engine.result import Result
 from engine.services import Services
 from engine.stages import accuracy, arms, candidates, cost, inspect, outcome
-from engine.stages.context import Context, Recipe, SearchSpec
+from engine.stages.context import Context, Recipe, SearchSpec, Unit
 from engine.stages.store import StageStore, write_json
 from engine.training.spec import TrainingSpec
 
-__all__ = ["RESULT", "STAGES", "Recipe", "SearchSpec", "run"]
+__all__ = ["RESULT", "STAGES", "Recipe", "SearchSpec", "Unit", "run"]
 
 RESULT = "result.json"
 REQUEST = "request.json"

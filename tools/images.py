@@ -2,7 +2,8 @@
 
 Each is called PREFIX/device-NAME:HARNESS and carries the version of the harness and the revision
 of git as labels. A tree with changes makes images called so ("-dirty"), which are not published.
-PIP_INDEX_URL and TORCH_INDEX_URL (PyTorch's CPU-only builds) of the environment are passed on.
+PIP_INDEX_URL and TORCH_INDEX_URL (PyTorch's CPU-only builds) of the environment are passed on. An
+image that fails keeps none of the others from being made.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def build(
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the command line; the exit status."""
+    """Runs the command line; the exit status, 1 if any image could not be made."""
     parser = argparse.ArgumentParser(prog="python -m tools.images", description=__doc__)
     parser.add_argument(
         "names", nargs="*", help=f"of {', '.join(known())}; none: {', '.join(USUAL)}"
@@ -120,18 +121,27 @@ def main(arguments: list[str]) -> int:
     try:
         made_of = publishable(revision(ROOT)) if options.publish else revision(ROOT)
         with Engine(options.engine, options.tls).connect() as client:
-            for name in names:
-                start = time.monotonic()
-                tag, image = build(
-                    client, name, base=options.base, prefix=options.prefix, revision=made_of
-                )
-                print(f"{tag}  {image[7:19]}  {time.monotonic() - start:.0f} s", flush=True)
-                if options.publish:
-                    _push(client, tag)
+            made = [_make(client, name, options, revision=made_of) for name in names]
     except (NotBuilt, DeviceError) as error:
         print(f"images: {error}", file=sys.stderr)
         return 1
-    return 0
+    return 0 if all(made) else 1
+
+
+def _make(client: DockerClient, name: str, options: argparse.Namespace, *, revision: str) -> bool:
+    """Builds one image, and publishes it if that is asked for; tells how it went."""
+    start = time.monotonic()
+    try:
+        tag, image = build(
+            client, name, base=options.base, prefix=options.prefix, revision=revision
+        )
+        print(f"{tag}  {image[7:19]}  {time.monotonic() - start:.0f} s", flush=True)
+        if options.publish:
+            _push(client, tag)
+    except NotBuilt as error:
+        print(f"images: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 def _push(client: DockerClient, tag: str) -> None:

@@ -19,7 +19,7 @@ SITE, TOKEN = "ACTNAS_SITE", "ACTNAS_TOKEN"
 WISHES = (
     *("data_set", "recipe", "max_latency_ratio", "max_memory_ratio", "max_map_loss"),
     *("time_limit_min", "epochs", "seed", "imgsz", "distil", "augment", "cost_model"),
-    *("name", "visibility"),
+    *("unit", "name", "visibility"),
 )
 FILTERS = ("target", "family", "kind", "owner", "q", "order")
 
@@ -52,6 +52,7 @@ def add_arguments(top: argparse.ArgumentParser) -> None:
     search.add_argument("--distil", action="store_true", default=None)
     search.add_argument("--augment", metavar="HOW", help="shift or none")
     search.add_argument("--cost-model", metavar="NAME", help="combined, for one that is checked")
+    search.add_argument("--unit", metavar="WHAT", help="site, or block: its sites choose alike")
     search.add_argument("--name", metavar="TEXT")
     search.add_argument("--visibility", choices=("public", "private"))
     search.add_argument("--no-watch", action="store_true", help="do not wait for its end")

@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> Outcome:
                     distil=options.distil,
                     augment=options.augment,
                     cost_model=options.cost_model,
+                    unit=options.unit,
                     time_limit_min=options.time_limit,
                     seed=options.seed,
                     out=folder,

@@ -15,7 +15,7 @@ from engine.arms import ONE_TABLE
 from engine.costs import Composed, CostTable, arms, refit
 from engine.errors import Pending
 from engine.result import Candidate
-from engine.solvers import milp, pareto, random_search
+from engine.solvers import depth_ordered, milp, pareto, random_search
 from engine.solvers.problem import Infeasible, Problem, Solution
 from engine.stages import accuracy, distortion
 from engine.stages.context import Context
@@ -35,17 +35,14 @@ GOAL_MARGIN = 0.985  # aim a little below the goal: the exported file is measure
 def solve(context: Context, table: CostTable, estimate: dict[str, Any]) -> list[Solution]:
     """Up to SCORED different mixes across the latency range; just below the goal, where one is set
     and in reach, the NEAR best that differ at APART of the sites."""
-    problem = Problem(
-        table, accuracy.matrix(estimate), max_memory_ratio=context.spec.max_memory_ratio
-    )
+    problem = _problem(context, table, estimate)
     found = pareto.sweep(problem, SWEEP)
     goal = context.spec.max_latency_ratio
     near: list[Solution] = []
     if goal is not None:
-        limits = (goal * GOAL_MARGIN, context.spec.max_memory_ratio)
         try:
             near = milp.k_best(
-                Problem(table, problem.penalty, *limits),
+                replace(problem, max_latency_ratio=goal * GOAL_MARGIN),
                 NEAR,
                 min_distance=max(1, round(APART * len(table.sites))),
             )
@@ -58,19 +55,36 @@ def solve(context: Context, table: CostTable, estimate: dict[str, Any]) -> list[
 
 
 def beside(context: Context, table: CostTable, estimate: dict[str, Any]) -> list[Solution]:
-    """For the recipe `paper` what ActNAS's other solver, random search, finds with the same table
-    and signal: at the goal, or halfway to the fastest mix where that is out of reach. It is
-    measured beside the exact solver's mixes and never picked."""
-    if context.spec.recipe != "paper":
-        return []
-    problem = Problem(
-        table, accuracy.matrix(estimate), max_memory_ratio=context.spec.max_memory_ratio
-    )
+    """What one more solver finds at the goal, or halfway to the fastest mix where that is out of
+    reach. For the recipe `paper` it is ActNAS's other one, random search, with the same table and
+    signal: measured beside the exact solver's mixes and never picked. Otherwise it is the rule of
+    thumb, ReLU in the sites of the highest resolution: a mix that is no better owes nothing to its
+    estimator, so the rule's own takes part like any other, and may be picked."""
+    problem = _problem(context, table, estimate)
     fastest = max(pareto.LOWEST, milp.fastest(problem).latency_ratio)
     goal = (context.spec.max_latency_ratio or 0.0) * GOAL_MARGIN
     level = goal if goal >= fastest else (1 + fastest) / 2
     limited = replace(problem, max_latency_ratio=level)
-    return [random_search.solve(limited, seed=context.spec.seed)]
+    if context.spec.recipe == "paper":
+        return [random_search.solve(limited, seed=context.spec.seed)]
+    if depth_ordered.ACTIVATION not in table.columns:
+        return []
+    try:
+        rule = depth_ordered.solve(limited)
+    except Infeasible:
+        return []
+    known = (context.original, *context.uniforms().values())
+    return [] if rule.assignment in known else [rule]
+
+
+def _problem(context: Context, table: CostTable, estimate: dict[str, Any]) -> Problem:
+    return Problem(
+        table,
+        accuracy.matrix(estimate),
+        max_memory_ratio=context.spec.max_memory_ratio,
+        groups=context.groups,
+        pixels=context.pixels,
+    )
 
 
 def _spread(solutions: Sequence[Solution], n: int) -> list[Solution]:

@@ -8,12 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from devices import targets
 from devices.assignment import Assignment
 from devices.protocol import File, MeasureJob, MeasureResult, Settings
 from devices.runtimes.base import sha256
 from devices.targets import Target
-from engine import data, loading
+from engine import assignments, data, loading
 from engine.data import DataSet, Split
 from engine.errors import Pending
 from engine.loading import Model
@@ -22,6 +25,7 @@ from engine.stages.store import StageStore
 from engine.training.spec import Augment, Phase, TrainingSettings, TrainingSpec
 
 Recipe = Literal["paper", "supernet"]
+Unit = Literal["site", "block"]
 FINAL = "final"  # id of the measurement whose figures are published
 
 
@@ -33,9 +37,10 @@ class SearchSpec:
     trained for in all; None takes the recipe's own. ``distil`` lets every arm learn from a teacher
     too; ``augment`` says how the images of every arm's training are varied. ``cost_model`` is a
     name of engine.costs, None takes what suits recipe and target; `combined` takes up to four
-    leases more and states its own error and what neighbours cost together. ``lease_s`` is how long
-    one measurement may hold the device (the final one; those on the way take less). ``out`` is the
-    folder that everything lands in.
+    leases more and states its own error and what neighbours cost together. ``unit`` is what chooses
+    by itself: each site, or each block of the model, whose sites then choose alike. ``lease_s`` is
+    how long one measurement may hold the device (the final one; those on the way take less).
+    ``out`` is the folder that everything lands in.
     """
 
     model: Path
@@ -52,6 +57,7 @@ class SearchSpec:
     distil: bool = False
     augment: Augment = "shift"
     cost_model: str | None = None
+    unit: Unit = "site"
     time_limit_min: float | None = None
     lease_s: float = 36.0
     seed: int = 0
@@ -82,6 +88,19 @@ class Context:
     @cached_property
     def original(self) -> Assignment:
         return Assignment(tuple((s["path"], s["activation"]) for s in self.facts["sites"]))
+
+    @cached_property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """Sites that must choose alike."""
+        return () if self.spec.unit == "site" else assignments.blocks(self.original.sites)
+
+    @cached_property
+    def pixels(self) -> NDArray[np.int64] | None:
+        """Height times width of what each site puts out, [sites]; None where a graph hides one."""
+        shapes = [site["shape"] for site in self.facts["sites"]]
+        if not all(len(shape) == 3 for shape in shapes):
+            return None
+        return np.array([height * width for _, height, width in shapes], dtype=np.int64)
 
     @property
     def imgsz(self) -> int:

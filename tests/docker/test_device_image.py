@@ -169,3 +169,20 @@ def test_a_published_image_says_what_it_was_made_of(
         assert images.main(["tiny", "--publish", "--prefix", nobody]) == 1
     finally:
         engine.images.remove(f"{nobody}/device-tiny:{HARNESS_VERSION}", force=True)
+
+
+@pytest.mark.docker
+def test_an_image_that_fails_leaves_the_others_to_be_made(
+    engine: docker.DockerClient, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = checkout / "docker" / "targets" / "broken" / "Dockerfile"
+    broken.parent.mkdir()
+    broken.write_text("FROM scratch\nCOPY nothing /nothing\n")
+    tag = f"{PREFIX}/device-tiny:{HARNESS_VERSION}"
+    try:
+        assert images.main(["--all", "--prefix", PREFIX]) == 1
+        said = capsys.readouterr()
+        assert f"images: {PREFIX}/device-broken:{HARNESS_VERSION}: " in said.err
+        assert said.out.startswith(f"{tag}  ")
+    finally:
+        engine.images.remove(tag, force=True)

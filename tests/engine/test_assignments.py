@@ -15,6 +15,17 @@ def test_it_comes_back_in_the_models_order() -> None:
     assert fitted.choices == (("a", "silu"), ("b", "mish"), ("c", "relu"))
 
 
+def test_sites_of_one_topmost_module_are_a_block() -> None:
+    sites = ["model.0.act", "model.2.cv1.act", "model.2.m.0.cv1.act", "model.12.act", "stem"]
+    assert assignments.blocks(sites) == (
+        ("model.0.act",),
+        ("model.2.cv1.act", "model.2.m.0.cv1.act"),
+        ("model.12.act",),
+    )
+    tensors = ["/model.2/act/Mul_output_0", "/model.2/m.0/act/Mul_output_0", "/model.3/Mul_1"]
+    assert assignments.blocks(tensors) == (tuple(tensors[:2]), (tensors[2],))
+
+
 @pytest.mark.parametrize(
     ("sites", "message"),
     [

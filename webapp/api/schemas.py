@@ -11,7 +11,7 @@ from pydantic import ConfigDict, ModelWrapValidatorHandler, field_validator, mod
 
 from webapp.accounts.choices import Scope
 from webapp.catalog.choices import Visibility
-from webapp.searches.choices import Augment, Recipe
+from webapp.searches.choices import Augment, Recipe, Unit
 from webapp.searches.services import DEFAULT_ACTIVATIONS
 from webapp.webhooks.addresses import LONGEST
 
@@ -287,6 +287,9 @@ class SearchIn(Body):
     cost_model: str = Field(
         "", description="how latency is predicted; empty: what suits recipe and target"
     )
+    unit: str = Field(
+        Unit.SITE.value, description="what chooses by itself: site, or block, whose sites agree"
+    )
     time_limit_min: float | None = None
     seed: int = 0
     imgsz: int | None = Field(None, description="pixels a side; a multiple of 32")
@@ -401,6 +404,7 @@ class RequestOut(Schema):
     distil: bool
     augment: str
     cost_model: str
+    unit: str
     time_limit_min: float | None
     seed: int
     imgsz: int | None

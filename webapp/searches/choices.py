@@ -26,6 +26,11 @@ class CostModel(models.TextChoices):
     __empty__ = "What suits the target"
 
 
+class Unit(models.TextChoices):
+    SITE = "site", "Each site"
+    BLOCK = "block", "Each block of the model"
+
+
 class StageState(models.TextChoices):
     WAITING = "waiting", "Waiting"
     RUNNING = "running", "Running"

@@ -15,7 +15,7 @@ from devices.targets import TARGETS, Target
 from engine.epochs import FEWEST
 from webapp.catalog.choices import Visibility
 from webapp.catalog.models import DataSet, Detector
-from webapp.searches.choices import Augment, CostModel, Recipe
+from webapp.searches.choices import Augment, CostModel, Recipe, Unit
 from webapp.searches.services import DEFAULT_ACTIVATIONS, Wish
 from webapp.ui.forms import Accessible
 
@@ -122,6 +122,13 @@ class SearchForm(Accessible, forms.Form):
         help_text="How latency is predicted. Checked: up to four leases more, and it says how far "
         "off it is and what neighbours cost together.",
     )
+    unit = forms.ChoiceField(
+        label="One choice for",
+        choices=Unit.choices,
+        initial=Unit.SITE,
+        required=False,
+        help_text="Blocks make a simpler model to port; sites by themselves find more.",
+    )
     time_limit_min = forms.FloatField(
         label="Time limit",
         required=False,
@@ -184,6 +191,7 @@ class SearchForm(Accessible, forms.Form):
             distil=values["distil"],
             augment=values["augment"] or Augment.SHIFT,
             cost_model=values["cost_model"],
+            unit=values["unit"] or Unit.SITE,
             time_limit_min=values["time_limit_min"],
             seed=values["seed"],
             imgsz=values["imgsz"],

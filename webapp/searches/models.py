@@ -17,7 +17,7 @@ from webapp.ids import new_id
 from webapp.jobs.choices import State
 from webapp.jobs.models import Job
 from webapp.pool.models import Device
-from webapp.searches.choices import Augment, CostModel, Recipe
+from webapp.searches.choices import Augment, CostModel, Recipe, Unit
 
 
 class SearchRequestQuerySet(models.QuerySet["SearchRequest"]):
@@ -53,6 +53,9 @@ class SearchRequest(models.Model):
     augment = models.CharField(max_length=10, choices=Augment.choices, default=Augment.SHIFT)
     cost_model = models.CharField(
         max_length=20, choices=CostModel.choices, blank=True, help_text="empty: what suits"
+    )
+    unit = models.CharField(
+        max_length=10, choices=Unit.choices, default=Unit.SITE, help_text="what chooses by itself"
     )
     time_limit_min = models.FloatField(null=True, blank=True)
     seed = models.IntegerField(default=0)

@@ -23,7 +23,7 @@ from webapp.jobs.choices import ALIVE, FINAL, OPEN, Kind, State
 from webapp.jobs.models import Job
 from webapp.pool.services import choose_device
 from webapp.searches import stages
-from webapp.searches.choices import Augment, CostModel, Recipe
+from webapp.searches.choices import Augment, CostModel, Recipe, Unit
 from webapp.searches.models import Search, SearchEvent, SearchRequest
 from webapp.webhooks import services as webhooks
 
@@ -47,6 +47,7 @@ class Wish:
     distil: bool = False
     augment: str = Augment.SHIFT
     cost_model: str = ""
+    unit: str = Unit.SITE
     time_limit_min: float | None = None
     seed: int = 0
     imgsz: int | None = None
@@ -123,6 +124,7 @@ def _check_wish(wish: Wish) -> None:
         raise Refused("no target given; name at least one")
     _check_choice("recipe", wish.recipe, Recipe)
     _check_choice("augment", wish.augment, Augment)
+    _check_choice("unit", wish.unit, Unit)
     if wish.cost_model:
         _check_choice("cost_model", wish.cost_model, CostModel)
     if wish.recipe == Recipe.PAPER and wish.cost_model not in {"", CostModel.ONE_AT_A_TIME}:

@@ -30,6 +30,7 @@ _ASKED = {
     "distil": "teacher",
     "augment": "augmentation",
     "cost_model": "cost model",
+    "unit": "one choice for",
     "activations": "activations",
     "imgsz": "image size",
     "seed": "seed",

@@ -21,7 +21,7 @@ from webapp.searches import stages
 from webapp.searches.models import Measurement, Search, Training
 
 if TYPE_CHECKING:
-    from engine.search import Recipe, SearchSpec
+    from engine.search import Recipe, SearchSpec, Unit
     from engine.training.spec import Augment, TrainingSpec
     from webapp.jobs.context import JobContext
 
@@ -81,6 +81,7 @@ def spec_of(search: Search) -> SearchSpec:
         distil=request.distil,
         augment=cast("Augment", request.augment),
         cost_model=request.cost_model or None,
+        unit=cast("Unit", request.unit),
         time_limit_min=request.time_limit_min,
         seed=request.seed,
         out=search.path,

@@ -44,9 +44,10 @@ ROWS = (*NAMES.values(), *TABLES.values())
 SETTINGS = Settings(max_seconds=60.0, half_width=0.004, max_blocks=60, seed=1)
 TRUTH_S = {"predict": 240.0, "table": 120.0}  # how long the held-out mixes are measured
 # What the two ways to fill a table of 57 sites x 4 alternatives may measure for, in seconds; to
-# make the files of 229 models comes on top (a quantisation each on ONNX Runtime).
+# make the files of 229 models comes on top (a quantisation each on ONNX Runtime). Theirs is
+# given what makes it ten times ours, with its files: does it then predict as well?
 OURS = 32.0
-THEIRS = {"cpu-openvino-fp32": 300.0, "cpu-onnxruntime-int8": 60.0}
+THEIRS = {"cpu-openvino-fp32": 360.0, "cpu-onnxruntime-int8": 60.0}
 _Z = 2.3  # half an interval over the standard deviation behind it, at some eight blocks
 
 

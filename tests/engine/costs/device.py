@@ -29,17 +29,21 @@ SLOWDOWN = 1.25  # of a profiled run
 class Device:
     """``noise`` is the relative spread of a measured latency, ``beside`` what two different
     activations on neighbouring sites cost together, as a share of the original's latency; ``gain``
-    scales how much activations differ. ``asked`` collects the names of the arms of each job."""
+    scales how much activations differ; a block has ``per_block`` sites. ``asked`` collects the
+    names of the arms of each job."""
 
     sites: int = 24
     noise: float = 0.0
     beside: Mapping[frozenset[str], float] = field(default_factory=dict)
     gain: float = 1.0
+    per_block: int = 1
     asked: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(11)
-        names = [f"model.{n}.act" for n in range(self.sites)]
+        blocks = [divmod(n, self.per_block) for n in range(self.sites)]
+        inner = "m.{}.act" if self.per_block > 1 else "act"
+        names = [f"model.{block}.{inner.format(n)}" for block, n in blocks]
         self.original = Assignment.uniform(names, "silu")
         size = rng.lognormal(0.0, 0.7, self.sites)
         self._size = dict(zip(names, size / size.sum(), strict=True))

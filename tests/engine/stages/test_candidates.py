@@ -41,7 +41,10 @@ def context(device: Device, tmp_path: Path, *, goal: float | None = None) -> Con
         max_latency_ratio=goal,
     )
     services = OnDevice(device, tmp_path)
-    sites = [{"path": site, "activation": name} for site, name in device.original]
+    sites = [
+        {"path": site, "activation": name, "shape": [16, 64 - n, 64 - n]}
+        for n, (site, name) in enumerate(device.original)
+    ]
     base = {"path": "base.onnx", "sha256": "0" * 64}
     facts = {"sites": sites, "kind": "onnx", "base": base, "calibration": None}
     return Context(spec, services, StageStore(tmp_path, services), facts)
@@ -77,6 +80,31 @@ def test_mixes_span_the_range_and_stand_twice_below_a_goal_in_reach(
         return
     ratios = [s.latency_ratio for s in found]
     assert max(ratios) - min(ratios) > 0.05
+
+
+def test_a_block_chooses_for_its_sites(tmp_path: Path) -> None:
+    device = Device(per_block=4)
+    search = context(device, tmp_path, goal=0.9)
+    search.spec = replace(search.spec, unit="block")
+    found = candidates.run(search, *inputs(search, device, 0.0))["candidates"]
+    assert len(found) >= 3
+    for row in found:
+        chosen = dict(map(tuple, row["choices"]))
+        for block in search.groups:
+            assert len(block) == 4
+            assert len({chosen[site] for site in block}) == 1
+
+
+def test_the_rule_of_thumb_takes_part(tmp_path: Path) -> None:
+    device = Device()
+    search = context(device, tmp_path, goal=0.9)
+    found = candidates.run(search, *inputs(search, device, 0.0))["candidates"]
+    (rule,) = (row for row in found if row["solver"] == "depth_ordered")
+    assert rule["measured_ratio"] is not None
+    assert rule["predicted_ratio"] <= 0.9
+    swapped = [name == "relu" for _, name in rule["choices"]]
+    assert swapped == sorted(swapped, reverse=True)  # the earliest sites are the largest here
+    assert 0 < sum(swapped) < len(swapped)
 
 
 def test_a_mix_that_needs_more_memory_than_predicted_is_not_picked(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_a_request_makes_one_search_a_target(people: People, mine: Any) -> None:
         ({"activations": []}, "no activation given"),
         ({"recipe": "magic"}, "unknown recipe 'magic'; known: supernet, paper"),
         ({"augment": "mosaic"}, "unknown augment 'mosaic'; known: shift, none"),
+        ({"unit": "layer"}, "unknown unit 'layer'; known: site, block"),
         ({"cost_model": "guess"}, "unknown cost model 'guess'; known: uniform_profile, combined"),
         (
             {"recipe": "paper", "cost_model": "combined"},

@@ -12,6 +12,7 @@ from django.core.files.base import ContentFile
 from django.test import Client
 
 from devices.targets import TARGETS
+from engine import search as engine_search
 from engine.costs import COST_MODELS
 from engine.epochs import FEWEST
 from engine.errors import BadSearch
@@ -19,7 +20,7 @@ from engine.training import spec as engine_spec
 from engine.training.spec import TrainingSettings
 from tests.webapp.pages.conftest import TARGET, World
 from webapp.pool.models import Device
-from webapp.searches.choices import Augment, CostModel
+from webapp.searches.choices import Augment, CostModel, Unit
 from webapp.searches.models import SearchRequest
 from webapp.searches.tasks import spec_of
 
@@ -62,18 +63,21 @@ def test_the_form_and_the_engine_mean_the_same_fewest_epochs(world: World) -> No
 def test_what_the_form_offers_is_what_the_engine_is_asked(world: World, browse: Browse) -> None:
     assert set(CostModel.values) - {None} == set(COST_MODELS)
     assert set(Augment.values) == set(get_args(engine_spec.Augment))
+    assert set(Unit.values) == set(get_args(engine_search.Unit))
     world.model.file.save("model.onnx", ContentFile(b"x"))
     client = browse(world.alice)
     study = filled(world, data_set="")
-    client.post("/searches/new/", study | {"augment": "none", "cost_model": "combined"})
+    client.post(
+        "/searches/new/", study | {"augment": "none", "cost_model": "combined", "unit": "block"}
+    )
     asked = SearchRequest.objects.get()
     spec = spec_of(asked.searches.get())
-    assert (spec.augment, spec.cost_model) == ("none", "combined")
+    assert (spec.augment, spec.cost_model, spec.unit) == ("none", "combined", "block")
     text = client.get(f"/searches/{asked.pk}/").content.decode()
     assert "Profiles, checked on mixes not seen" in text
     client.post("/searches/new/", study)
     spec = spec_of(SearchRequest.objects.latest("created").searches.get())
-    assert (spec.augment, spec.cost_model) == ("shift", None)
+    assert (spec.augment, spec.cost_model, spec.unit) == ("shift", None, "site")
 
 
 def test_a_cost_study_promises_no_accuracy(world: World, browse: Browse) -> None:
