@@ -14,8 +14,9 @@ import pandas as pd
 class Number:
     """One number. ``value`` is None where it was not measured yet: then the target is not met.
 
-    ``target`` is (">=" or "<=", bound). ``note`` says what stands behind the value, or what was
-    tried where the target is missed. What does not count is not met, whatever its value.
+    ``target`` is (">=" or "<=", bound). ``note`` says what stands behind the value; ``tried`` what
+    was done to reach the target, told where it is missed. What does not count is not met, whatever
+    its value.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Number:
     interval: tuple[float, float] | None = None
     note: str = ""
     counts: bool = True
+    tried: str = ""
 
     @property
     def met(self) -> bool:
@@ -33,6 +35,14 @@ class Number:
             return False
         sign, bound = self.target
         return self.value <= bound if sign == "<=" else self.value >= bound
+
+    @property
+    def told(self) -> str:
+        """The note, and what was tried where the value misses its target."""
+        found = [self.note]
+        if self.tried and self.value is not None and not self.met:
+            found.append(f"tried: {self.tried}")
+        return "; ".join(filter(None, found))
 
     def to_json(self) -> dict[str, Any]:
         """As the result files hold it."""
@@ -44,7 +54,7 @@ class Number:
             "interval": list(self.interval) if self.interval else None,
             "target": f"{sign} {bound:g}",
             "met": self.met,
-            "note": self.note,
+            "note": self.told,
         }
 
 
@@ -62,7 +72,7 @@ def table(numbers: Sequence[Number]) -> pd.DataFrame:
                 "unit": number.unit,
                 "target": f"{number.target[0]} {number.target[1]:g}",
                 "met": "yes" if number.met else "no",
-                "note": number.note,
+                "note": number.told,
             }
         )
     return pd.DataFrame(rows)

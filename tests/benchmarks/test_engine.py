@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,10 @@ def test_a_mix_counts_if_no_uniform_model_is_as_fast_within_the_loss(
     assert not searches.conclude(goal, [seeds[0], None]).met  # a seed is missing
     lossy = [[{**seeds[0][0], "loss": 0.02}, rival], seeds[1]]
     assert searches.conclude(goal, lossy).note == "no mix keeps the loss"
+
+
+def test_what_was_tried_is_told_where_a_target_is_missed() -> None:
+    number = Number("search_minutes", "min", ("<=", 12.0), 11.0, note="quiet", tried="all")
+    assert number.to_json()["note"] == "quiet"
+    assert replace(number, value=13.0).to_json()["note"] == "quiet; tried: all"
+    assert replace(number, value=None).to_json()["note"] == "quiet"
