@@ -16,9 +16,9 @@ TRAIN = 300  # images
 TARGETS = ("cpu-openvino-fp32", "cpu-onnxruntime-int8", "npu-ethos-u55-128-int8")
 FIRST, FURTHER = 12.0, 4.0
 TRIED = (
-    "trainings and estimates are shared by all targets, images are scored by sessions of one thread "
-    "side by side, each target costs one lease for its table; what is left is to score the test "
-    "split for every arm's own file, to train the mix and to score the candidates on val"
+    "trainings and estimates are shared by all targets, images are scored by sessions of one "
+    "thread side by side, a target costs one lease for its table; what is left is to score the "
+    "test split for every arm's own file, to train the mix and to score the candidates on val"
 )
 
 
