@@ -89,12 +89,9 @@ def test_a_run_that_is_cut_off_loses_nothing_and_is_gone_on_with(
     assert not any(one.met or one.value is not None for one in found)
 
 
-def test_an_effect_is_looked_for_as_the_site_does(
-    bed: Bed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_effect_is_looked_for_as_the_site_does(bed: Bed) -> None:
     """One real lease, a second long: nodes in great number are seen to cost time."""
-    monkeypatch.setattr(trials, "NODES", {"few": 100, "many": 200})
-    real = trials._sizes(bed, trials._settings(1, 1.0))
+    real = trials._sizes(bed, {"few": 100, "many": 200}, trials._settings(1, 1.0))
     many = real["sizes"]["many"]
     assert many["ratio"] > 1.02
     assert many["interval"][0] <= many["ratio"] <= many["interval"][1]
@@ -117,16 +114,18 @@ def test_what_is_as_common_as_noise_is_not_called_different(rows: Rows) -> None:
 
 def test_an_effect_needs_its_truth_and_a_noise_floor(rows: Rows, tmp_path: Path) -> None:
     for n in range(trials.TRIALS):
-        seen = {size: 1.02 if n < 55 or size == "5pct" else 1.001 for size in trials.NODES}
-        ends = {size: {"ratio": r, "interval": [r - 0.003, r + 0.003]} for size, r in seen.items()}
-        keep(rows, "effect", n, sizes=ends)
+        for kind in ("effect", "effect_large"):
+            ratio = 1.02 if n < 55 or kind == "effect_large" else 1.001
+            one = {"ratio": ratio, "interval": [ratio - 0.003, ratio + 0.003]}
+            keep(rows, kind, n, sizes=dict.fromkeys(trials.nodes_of(kind), one))
     assert number(rows, "effect_2pct").value is None
     for n in range(20):
         keep(rows, "aa_idle", n, ratio=1.002, interval=[1.0, 1.004])
     assert "so far 55 detected" in number(rows, "effect_2pct").note
     for n in range(trials.TRUTHS):
         ratio = 1.02 + 0.00001 * (n % 2)
-        keep(rows, "truth", n, sizes={size: {"ratio": ratio} for size in trials.NODES})
+        for kind in ("truth", "truth_large"):
+            keep(rows, kind, n, sizes={size: {"ratio": ratio} for size in trials.nodes_of(kind)})
     found = number(rows, "effect_2pct")
     assert (found.value, found.met) == (55, True)
     assert number(rows, "effect_5pct").value == 60
@@ -173,4 +172,4 @@ def test_what_says_most_comes_first(bed: Bed) -> None:
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
     assert list(counts)[:5] == ["pairs", "container", "local", "spread", "aa_idle"]
     assert counts["aa_idle"] >= 20
-    assert len(list(trials.trials(bed, bed))) == 4 + 3 + 1 + 2 * 20 + 2 * 200 + 10 + 60
+    assert len(list(trials.trials(bed, bed))) == 4 + 3 + 1 + 2 * 20 + 2 * 200 + 2 * (10 + 60)

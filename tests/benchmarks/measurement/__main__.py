@@ -57,7 +57,7 @@ def add(rows: Rows, bed: Bed, larger: Bed, *, kinds: set[str], end: float) -> No
     A kind that this machine cannot measure now (no container engine, for one) is left out, which
     is said.
     """
-    for nodes in (0, *trials.NODES.values()):
+    for nodes in (0, *trials.NODES.values(), *trials.LARGE.values()):
         for each in (bed, larger):
             each.file(nodes)  # made before the first trial, so that no trial's time holds it
     failed: set[str] = set()
@@ -101,9 +101,9 @@ def write(rows: Rows, found: list[Number], folder: Path) -> None:
         table(found).to_markdown(index=False),
         "## What the added nodes cost",
         f"The mean of {trials.TRUTHS} leases of {trials.TRUTH_S:.0f} s each, with its 95 % "
-        f"interval, and how many of {trials.TRIALS} trials of at most {trials.TRIAL_S:.0f} s, "
-        "which do not know it, detected it. A lease holds the plain detector and one of each size, "
-        "which are named after what they were meant to cost; the machine decides what they do.",
+        f"interval, and how many of {trials.TRIALS} trials of at most {trials.TRIAL_S:.0f} s "
+        f"({trials.LARGE_S:.0f} s for the last size), which do not know it, detected it. A lease "
+        "holds the plain detector and one of each of the first three sizes, or of the last.",
         _truths(rows),
     ]
     (folder / "measurement.md").write_text("\n\n".join(parts) + "\n")
@@ -111,13 +111,13 @@ def write(rows: Rows, found: list[Number], folder: Path) -> None:
 
 def _truths(rows: Rows) -> str:
     lines, floor = [], numbers_of.floor_of(rows)
-    for size, nodes in trials.NODES.items():
+    for size, (kind, _, name) in trials.SIZES.items():
         real = numbers_of.truth(rows, size)
         seen, of = numbers_of.detected(rows, size, floor)
         lines.append(
             {
                 "size": size,
-                "nodes": nodes,
+                "nodes": trials.nodes_of(kind)[name],
                 "true ratio": "not known yet" if real is None else f"{real[0]:.5f}",
                 "+-": "" if real is None else f"{real[1]:.5f}",
                 "detected": "" if seen is None else f"{seen} of {of}",

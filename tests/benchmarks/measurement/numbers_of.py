@@ -33,7 +33,8 @@ def floor_of(rows: Rows) -> float | None:
 
 def truth(rows: Rows, size: str) -> tuple[float, float] | None:
     """What the added nodes really cost, as a ratio with half of its interval; None until whole."""
-    found = [one["sizes"][size]["ratio"] for one in trials.done(rows, "truth")]
+    _, kind, name = trials.SIZES[size]
+    found = [one["sizes"][name]["ratio"] for one in trials.done(rows, kind)]
     return trials.mean_log(found) if len(found) == trials.TRUTHS else None
 
 
@@ -110,7 +111,8 @@ def _same(rows: Rows, kind: str) -> list[Number]:
 def detected(rows: Rows, size: str, floor: float | None) -> tuple[int | None, int]:
     """How many trials found the added nodes, None while there is no noise floor, and of how
     many."""
-    found = [one["sizes"][size] for one in trials.done(rows, "effect")]
+    kind, _, name = trials.SIZES[size]
+    found = [one["sizes"][name] for one in trials.done(rows, kind)]
     if floor is None:
         return None, len(found)
     return sum(trials.excludes_1(one) and one["ratio"] - 1 > floor for one in found), len(found)

@@ -23,8 +23,22 @@ Values = dict[str, Any]
 
 PAIRS, CONTAINERS, REPEATS, AA, TRUTHS, TRIALS = 4, 3, 20, 200, 10, 60
 PAIRS_S, CONTAINER_S, AA_S, TRUTH_S, TRIAL_S = 30.0, 30.0, 8.0, 60.0, 25.0
-NODES = {"1pct": 2, "2pct": 4, "5pct": 10}  # more nodes; what they cost is measured: "truth"
-KINDS = ("pairs", "container", "local", "spread", "aa_idle", "truth", "effect", "aa_loaded")
+LARGE_S = 10.0  # of a trial of LARGE, whose lease holds one size only
+# More nodes; what they cost is measured: "truth". NODES were counted on another processor, where
+# its 5pct was that; on this one LARGE is.
+NODES = {"1pct": 2, "2pct": 4, "5pct": 10}
+LARGE = {"5pct": 18}
+# Each size by what it costs: the kind of its trials, of its truth, and what both call it.
+SIZES = {
+    "1pct": ("effect", "truth", "1pct"),
+    "2pct": ("effect", "truth", "2pct"),
+    "3pct": ("effect", "truth", "5pct"),
+    "5pct": ("effect_large", "truth_large", "5pct"),
+}
+KINDS = (
+    *("pairs", "container", "local", "spread", "aa_idle", "truth", "effect"),
+    *("truth_large", "effect_large", "aa_loaded"),
+)
 PLAIN_RUNS = 100
 SPREAD_S = 10.0  # a loop and a lease at the larger size, about
 STARTING_S = 5.0  # of a device's process, and of the competing load
@@ -60,7 +74,8 @@ def trials(bed: Bed, larger: Bed) -> Iterator[Trial]:
         (range(50, AA), range(20, TRIALS)),
     ):
         yield from _same(bed, "aa_idle", aa)
-        yield from _effects(bed, effects)
+        yield from _effects(bed, "effect", "truth", effects, TRIAL_S)
+        yield from _effects(bed, "effect_large", "truth_large", effects, LARGE_S)
         yield from _same(bed, "aa_loaded", aa)
 
 
@@ -72,16 +87,24 @@ def inputs(kind: str, *which: object, imgsz: int = IMGSZ) -> Values:
         "model": MODEL,
         "imgsz": imgsz,
         "target": TARGET,
-        "nodes": NODES,
+        "nodes": nodes_of(kind),
         "harness": HARNESS_VERSION,
-        "seconds": [PAIRS_S, CONTAINER_S, AA_S, TRUTH_S, TRIAL_S],
+        "seconds": [TRUTH_S, LARGE_S]
+        if kind.endswith("_large")
+        else [PAIRS_S, CONTAINER_S, AA_S, TRUTH_S, TRIAL_S],
     }
+
+
+def nodes_of(kind: str) -> dict[str, int]:
+    """How many nodes each size of a kind of trial has more."""
+    return LARGE if kind.endswith("_large") else NODES
 
 
 def done(rows: Rows, kind: str, imgsz: int = IMGSZ) -> list[Values]:
     """The values of all trials of a kind that were made, in order."""
     most = {"pairs": PAIRS, "container": CONTAINERS, "local": 1, "spread": REPEATS}
     most |= {"aa_idle": AA, "aa_loaded": AA, "truth": TRUTHS, "effect": TRIALS}
+    most |= {"truth_large": TRUTHS, "effect_large": TRIALS}
     found = (rows.find(kind, inputs(kind, n, imgsz=imgsz)) for n in range(most[kind]))
     return [row["values"] for row in found if row is not None]
 
@@ -102,16 +125,17 @@ def _same(bed: Bed, kind: str, numbers: range) -> Iterator[Trial]:
         yield _trial(kind, (n,), partial(_against_itself, bed, n, kind == "aa_loaded"), AA_S)
 
 
-def _effects(bed: Bed, numbers: range) -> Iterator[Trial]:
+def _effects(bed: Bed, effect: str, truth: str, numbers: range, seconds: float) -> Iterator[Trial]:
     """First what the added nodes really cost, then trials that must find it; a lease holds every
-    size, as that of a search holds every candidate."""
+    size of its kind, as that of a search holds every candidate."""
+    nodes = nodes_of(effect)
     if numbers.start == 0:
         for n in range(TRUTHS):
-            truth = _to_the_end(_settings(5000 + n, TRUTH_S))
-            yield _trial("truth", (n,), partial(_sizes, bed, truth), TRUTH_S)
+            settings = _to_the_end(_settings(5000 + n, TRUTH_S))
+            yield _trial(truth, (n,), partial(_sizes, bed, nodes, settings), TRUTH_S)
     for n in numbers:
-        settings = _settings(1000 + n, TRIAL_S)
-        yield _trial("effect", (n,), partial(_sizes, bed, settings), TRIAL_S)
+        settings = _settings(1000 + n, seconds)
+        yield _trial(effect, (n,), partial(_sizes, bed, nodes, settings), seconds)
 
 
 def _settings(seed: int, seconds: float) -> Settings:
@@ -134,11 +158,11 @@ def _compared(bed: Bed, nodes: int, settings: Settings) -> Values:
     return {**_figures(bed.measure({"other": nodes}, settings)), **_at(load, began)}
 
 
-def _sizes(bed: Bed, settings: Settings) -> Values:
+def _sizes(bed: Bed, nodes: dict[str, int], settings: Settings) -> Values:
     """One lease: the plain detector against one of each size."""
     load, began = os.getloadavg()[0], time.monotonic()
-    result = bed.measure(NODES, settings)
-    return {"sizes": {size: _figures(result, size) for size in NODES}, **_at(load, began)}
+    result = bed.measure(nodes, settings)
+    return {"sizes": {size: _figures(result, size) for size in nodes}, **_at(load, began)}
 
 
 def _figures(result: MeasureResult, name: str = "other") -> Values:
