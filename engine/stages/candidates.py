@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -49,9 +49,7 @@ def solve(context: Context, table: CostTable, estimate: dict[str, Any]) -> list[
         except Infeasible:
             near = []  # the goal is out of reach; the sweep holds the fastest
     mixes = {s.assignment.hash: s for s in [*near, *_spread(found, SCORED - len(near))]}
-    # The original and the uniform models are arms of every search already.
-    known = {context.original, *context.uniforms().values()}
-    return [s for s in mixes.values() if s.assignment not in known]
+    return _no_arms(context, mixes.values())
 
 
 def beside(context: Context, table: CostTable, estimate: dict[str, Any]) -> list[Solution]:
@@ -70,11 +68,15 @@ def beside(context: Context, table: CostTable, estimate: dict[str, Any]) -> list
     if depth_ordered.ACTIVATION not in table.columns:
         return []
     try:
-        rule = depth_ordered.solve(limited)
+        return _no_arms(context, [depth_ordered.solve(limited)])
     except Infeasible:
         return []
-    known = (context.original, *context.uniforms().values())
-    return [] if rule.assignment in known else [rule]
+
+
+def _no_arms(context: Context, solutions: Iterable[Solution]) -> list[Solution]:
+    """Those that are neither the original nor uniform: these are arms of every search already."""
+    known = {context.original, *context.uniforms().values()}
+    return [solution for solution in solutions if solution.assignment not in known]
 
 
 def _problem(context: Context, table: CostTable, estimate: dict[str, Any]) -> Problem:
