@@ -52,11 +52,14 @@ def test_the_row_whose_mixes_were_measured_longest_counts(bed: Bed) -> None:
 def test_less_time_counts_at_an_equal_or_better_error_only(
     bed: Bed, error: float, met: bool
 ) -> None:
-    ways = {
-        "uniform_profile": {"device_s": 40.0, "predicted": MEASURED, "agreement": agreed(0.005)},
-        "one_at_a_time": {"device_s": 440.0, "predicted": MEASURED, "agreement": agreed(error)},
-    }
-    add(bed, "cost-table", {"ways": ways})
+    for seconds, theirs in ((440.0, error), (300.0, 0.0)):  # the longer lease counts
+        ways = {
+            "uniform_profile": {"device_s": 40.0, "agreement": agreed(0.005)},
+            "one_at_a_time": {"device_s": seconds, "agreement": agreed(theirs)},
+        }
+        for way in ways.values():
+            way["predicted"] = MEASURED
+        add(bed, "cost-table", {"ways": ways}, seconds={"one_at_a_time": seconds})
     assert number(bed, f"cost_table_device_s ({TARGET})").met
     assert number(bed, f"cost_table_less_than_one_at_a_time ({TARGET})").met is met
 
