@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 _RECALLS = np.linspace(0, 1, 101)
 _TRAPEZOID = np.full(101, 0.01)
 _TRAPEZOID[[0, -1]] = 0.005
+_BLOCK = 125  # resamples at once: what a class's detections need of them stays in the cache
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ def mean_average_precision(stats: Stats, weights: NDArray[np.int32], classes: li
     A weight is how often an image is in the resample. A class without a box in a resample does not
     count there. Returns [resamples]; 0 where no class counts.
     """
+    blocks = [weights[start : start + _BLOCK] for start in range(0, len(weights), _BLOCK)]
+    return np.concatenate([_mean(stats, block, classes) for block in blocks] or [np.zeros(0)])
+
+
+def _mean(stats: Stats, weights: NDArray[np.int32], classes: list[int]) -> Array:
     by_image = np.ascontiguousarray(weights.T, dtype=np.int32)  # all resamples of an image together
     total = np.zeros(len(weights))
     counted = np.zeros(len(weights))

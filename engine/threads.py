@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -17,3 +19,15 @@ def use_all() -> int:
     wanted = min(allowed, int(os.environ.get("ACTNAS_THREADS") or allowed))
     torch.set_num_threads(max(1, wanted))
     return max(1, wanted)
+
+
+@contextmanager
+def one() -> Iterator[None]:
+    """Let torch use one thread for a while: where others keep the processors busy, a second one
+    of torch's would wait for its turn in every operator, spinning."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

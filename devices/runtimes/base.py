@@ -91,11 +91,13 @@ class Runtime(ABC):
     A runtime of a *measured* target implements :meth:`open` and :meth:`profile`; one of a
     *modelled* target implements :meth:`estimate`. ``suffix`` is the artefact's file suffix. The
     sessions of a runtime with ``one_thread`` gain nothing from more: for many images, open several.
+    One that ``converts_on_one_thread`` may convert several files at once.
     """
 
     name: ClassVar[str]
     suffix: ClassVar[str]
     one_thread: ClassVar[bool] = False
+    converts_on_one_thread: ClassVar[bool] = False
 
     @abstractmethod
     def convert(

@@ -44,6 +44,7 @@ class EthosU(Runtime):
     name: ClassVar[str] = "ethos_u"
     suffix: ClassVar[str] = ".tflite"
     one_thread: ClassVar[bool] = True
+    converts_on_one_thread: ClassVar[bool] = True
 
     def convert(
         self, model: Path, *, target: Target, out: Path, calibration: Calibration | None

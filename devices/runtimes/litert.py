@@ -30,6 +30,7 @@ class LiteRt(Runtime):
 
     name: ClassVar[str] = "litert"
     suffix: ClassVar[str] = ".tflite"
+    converts_on_one_thread: ClassVar[bool] = True
 
     def convert(
         self, model: Path, *, target: Target, out: Path, calibration: Calibration | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from devices.assignment import Assignment
 from devices.files import atomic
 from devices.protocol import Arm as JobArm
 from devices.protocol import MeasureJob, MeasureResult
-from devices.runtimes.base import sha256
+from devices.runtimes.base import Artefact, sha256
 from devices.targets import Target
 from engine import evaluation, onnx_model, threads
 from engine.arms import MIX, REFERENCE, UPLOADED
@@ -81,12 +82,18 @@ def convert(context: Context, files: dict[str, Any]) -> dict[str, Any]:
     calibration = None
     if context.calibration is not None:
         calibration = np.load(context.calibration.path)["images"]
-    for number, (name, facts) in enumerate(files["arms"].items()):
-        source = context.spec.out / facts["onnx"]["path"]
+
+    def one(name: str) -> Artefact:
+        source = context.spec.out / files["arms"][name]["onnx"]["path"]
         out = context.spec.out / "files" / f"{_safe(name)}.{context.target.id}{runtime.suffix}"
-        artefact = runtime.convert(source, target=context.target, out=out, calibration=calibration)
-        found[name] = {**context.keep(artefact.path), "details": artefact.details}
-        context.progress("convert", (number + 1) / len(files["arms"]), name)
+        return runtime.convert(source, target=context.target, out=out, calibration=calibration)
+
+    names = list(files["arms"])
+    workers = min(threads.use_all(), SESSIONS) if runtime.converts_on_one_thread else 1
+    with ThreadPoolExecutor(workers) as pool:
+        for number, (name, artefact) in enumerate(zip(names, pool.map(one, names), strict=True)):
+            found[name] = {**context.keep(artefact.path), "details": artefact.details}
+            context.progress("convert", (number + 1) / len(names), name)
     return {"arms": found}
 
 

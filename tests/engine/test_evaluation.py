@@ -63,9 +63,9 @@ def test_resampled_map_equals_ultralytics_on_the_same_images(seed: int) -> None:
     stats = random_stats(images=30, per_image=12 + seed, classes=4, seed=seed)
     weights = np.random.default_rng(seed).multinomial(30, np.full(30, 1 / 30), size=4)
     resamples = np.concatenate([np.ones((1, 30), dtype=int), weights]).astype(np.int32)
-    got = mean_average_precision(stats, resamples, [0, 1, 2, 3])
+    got = mean_average_precision(stats, np.tile(resamples, (60, 1)), [0, 1, 2, 3])
     expected = [ultralytics_map(stats, row) for row in resamples]
-    np.testing.assert_allclose(got, expected, atol=1e-6)
+    np.testing.assert_allclose(got, np.tile(expected, 60), atol=1e-6)
 
 
 def test_a_class_absent_from_a_resample_does_not_count() -> None:
