@@ -1,7 +1,8 @@
 """mAP of a mix under the original's weights, after nothing but new BatchNorm statistics.
 
 Formula: score = mAP50-95 on labelled images after the statistics of every BatchNorm were recomputed
-on calibration images with the mix in place (engine/training/batchnorm.py).
+on calibration images with the mix in place (engine/training/batchnorm.py). Where the processor
+multiplies bfloat16 it does so here (engine/half.py).
 
 Source: recomputing BatchNorm for a changed network is standard in one-shot search (Guo et al.,
 "Single Path One-Shot", ECCV 2020) and pruning (Li et al., "EagleEye", ECCV 2020, which ranks
@@ -19,11 +20,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from devices.assignment import Assignment
-from engine import evaluation, swap
+from engine import evaluation, half, swap
 from engine.errors import BadSearch
 from engine.estimators.base import Estimator, Inputs, Pause
 from engine.estimators.sampling import draw
-from engine.training import batchnorm
+from engine.training import batchnorm, loop
 
 __all__ = ["BatchnormMap"]
 
@@ -36,6 +37,7 @@ class BatchnormMap(Estimator):
     unit = "mAP50-95"
     higher_is_better = True
     needs = frozenset({"images", "labels"})
+    version = 2  # in bfloat16 where the processor has it
 
     count: int = 64
 
@@ -55,7 +57,10 @@ class BatchnormMap(Estimator):
         calibration = draw(inputs.images, self.count, seed=seed)
         for assignment in assignments:
             pause()
-            mixed = batchnorm.recompute(swap.swapped(net, assignment), calibration)
+            mixed = swap.swapped(net, assignment)
+            if loop.precision() == "bf16":
+                half.body(mixed)
+            batchnorm.recompute(mixed, calibration)
             pause()
             yield evaluation.evaluate_net(
                 mixed, inputs.split, names=inputs.names, min_boxes=inputs.min_boxes
