@@ -21,12 +21,14 @@ def body(net: Net) -> Net:
     """
     head = net.model[-1]  # type: ignore[index,union-attr]
     followed = {id(block.conv) for block in net.modules() if isinstance(block, Conv)}
-    exact = {id(m) for m in head.modules() if isinstance(m, nn.Conv2d) and id(m) not in followed}
+    layers = list(head.modules())  # type: ignore[union-attr]
+    exact = {id(m) for m in layers if isinstance(m, nn.Conv2d) and id(m) not in followed}
     for layer in net.modules():
         if id(layer) in exact:
             layer.register_forward_pre_hook(_to_float)
         elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             layer.to(torch.bfloat16)
+    net.to(memory_format=torch.channels_last)  # a fifth faster
     net.register_forward_pre_hook(_to_half)
     return net
 
